@@ -1,0 +1,1 @@
+"""Snapshot files to token batches; knows no model."""

@@ -1,0 +1,69 @@
+"""Every error the package raises on purpose.
+
+    InstructLoopError
+    ├── UserError            what came, what was expected, what to do        exit code 2
+    │   ├── ConfigError      a setting, or two settings that exclude each other
+    │   ├── DataError        a file, a line of a file, a record
+    │   ├── CheckpointError  a model or tokenizer that cannot play the role asked of it
+    │   ├── ResumeError      a run folder that belongs to another run
+    │   └── MissingExtra     an optional dependency that is not installed
+    ├── LawBroken            a law of docs/laws.md does not hold: the numbers cannot be trusted   exit code 1
+    └── Interrupted          Ctrl-C, after everything was saved               exit code 130
+"""
+
+
+class InstructLoopError(Exception):
+    """Root of the tree; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UserError(InstructLoopError):
+    """A mistake the person at the keyboard can mend: says what came, what was expected and what to do."""
+
+    exit_code = 2
+
+    def __init__(self, came: str, *, expected: str, remedy: str) -> None:
+        super().__init__(f"{came}\n  expected: {expected}\n  remedy:   {remedy}")
+        self.came, self.expected, self.remedy = came, expected, remedy
+
+
+class ConfigError(UserError):
+    """A setting outside its range, or two settings that exclude each other."""
+
+
+class DataError(UserError):
+    """A file, a line of a file, or a record that cannot be used."""
+
+
+class CheckpointError(UserError):
+    """A model or tokenizer that is absent, broken, or unfit for its role."""
+
+
+class ResumeError(UserError):
+    """A run folder whose config, data, tokenizer or library versions differ from those of the command."""
+
+
+class MissingExtra(UserError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"the package {package!r} is not installed",
+            expected=f"the optional extra [{extra}]",
+            remedy=f"pip install 'instructloop[{extra}]'",
+        )
+
+
+class LawBroken(InstructLoopError):
+    """A law of the numbers does not hold, so nothing trained from here on could be trusted."""
+
+    def __init__(self, law: str, *, expected: str, came: str, usual_cause: str) -> None:
+        super().__init__(f"law {law} is broken\n  expected: {expected}\n  came:     {came}\n  usual cause: {usual_cause}")
+        self.law = law
+
+
+class Interrupted(InstructLoopError):
+    """The run was stopped by Ctrl-C; its state is saved and the message says how to go on."""
+
+    exit_code = 130

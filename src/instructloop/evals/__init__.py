@@ -1,0 +1,1 @@
+"""Judging models: accuracies, baselines, intervals, reports; trains nothing."""

@@ -1,0 +1,1 @@
+"""Whoever conducts: the demo, the real run, sweeps, selection, sampling for people."""

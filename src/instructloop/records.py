@@ -1,0 +1,274 @@
+"""The nouns of the loop: small frozen records, JSON in and out. Standard library only.
+
+Every record carries `schema` (the version of its layout) and `provenance` (who made it, when, from which model and
+snapshot). `to_json` and `from_json` are inverse to each other; unknown or missing keys and wrong types are refused.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
+
+from instructloop.errors import DataError
+
+SCHEMA_VERSION = 1
+
+Source = Literal["playground", "labeler", "import"]
+PromptKind = Literal["plain", "few_shot", "user_based"]
+
+USE_CASES = (
+    "generation", "open_qa", "closed_qa", "brainstorming", "chat", "rewrite", "summarization", "classification", "extract", "other",
+)  # fmt: skip
+"""The ten use-cases of the paper's Table 1."""
+
+FLAGS = (
+    "fails_task", "inappropriate_for_assistant", "hallucination", "satisfies_constraint", "sexual_content", "violent_content",
+    "encourages_harm", "denigrates_protected_class", "harmful_advice", "expresses_opinion", "expresses_moral_judgment",
+)  # fmt: skip
+"""The eleven binary flags of the paper's Table 3."""
+
+MIN_ANSWERS, MAX_ANSWERS = 2, 9
+"""Numbers of answers a ranking may hold; the paper collected 4 to 9, two is the pairwise case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a record comes from."""
+
+    who: str | None = None
+    when: str | None = None
+    model: str | None = None
+    snapshot: str | None = None
+    origin: str | None = None
+    """The file, collection or licence it was imported from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every record can do: become JSON, and come back."""
+
+    schema: int = SCHEMA_VERSION
+    provenance: Provenance = Provenance()
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain JSON object; nested records and tuples become objects and lists."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """The record of a JSON object; raises `DataError` naming the key that is unknown, missing or of the wrong type."""
+        return _build(cls, row, cls.__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt(Record):
+    """What a person asked, and on whose behalf it may be used."""
+
+    id: str
+    text: str
+    user_id: str
+    source: Source = "import"
+    kind: PromptKind | None = None
+    consent: str | None = None
+    """The consent text version or the licence under which the prompt may be trained on; None: not to be trained on."""
+    use_case: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion(Record):
+    """One answer to one prompt."""
+
+    id: str
+    prompt_id: str
+    text: str
+    model_id: str | None = None
+    token_ids: tuple[int, ...] | None = None
+    """The ids that were sampled, the end token included; scoring uses these and never re-encodes the text."""
+    sampling: Mapping[str, int | float | str] | None = None
+    finish_reason: Literal["stop", "length"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration(Record):
+    """A labeler's own answer to a prompt."""
+
+    prompt: Prompt
+    text: str
+    labeler_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking(Record):
+    """K answers of one prompt in groups from best to worst, equal within a group."""
+
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+    groups: tuple[tuple[str, ...], ...]
+    labeler_id: str
+
+    def __post_init__(self) -> None:
+        ids = [completion.id for completion in self.completions]
+        if not MIN_ANSWERS <= len(ids) <= MAX_ANSWERS:
+            raise DataError(
+                f"the ranking of prompt {self.prompt.id!r} holds {len(ids)} answers",
+                expected=f"{MIN_ANSWERS} to {MAX_ANSWERS}",
+                remedy="drop the ranking, or split it",
+            )
+        ranked = [id_ for group in self.groups for id_ in group]
+        if len(set(ids)) < len(ids) or sorted(ranked) != sorted(ids) or not all(self.groups):
+            raise DataError(
+                f"the ranking of prompt {self.prompt.id!r} ranks {ranked} for the answers {ids}",
+                expected="every answer id exactly once, and no empty group",
+                remedy="correct the groups",
+            )
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The rank of each completion in order, 1 the best, equal for a tie."""
+        rank = {id_: place for place, group in enumerate(self.groups, start=1) for id_ in group}
+        return tuple(rank[completion.id] for completion in self.completions)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(winner, loser) positions of every untied pair: the C(K,2) comparisons of paper §3.5 less its ties."""
+        ranks = self.ranks
+        ordered = ((a, b) if ranks[a] < ranks[b] else (b, a) for a, b in combinations(range(len(ranks)), 2) if ranks[a] != ranks[b])
+        return tuple(ordered)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rating(Record):
+    """One labeler's overall quality of one answer, and the flags of the paper's Table 3 that apply."""
+
+    completion: Completion
+    likert: int
+    labeler_id: str
+    flags: tuple[str, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.likert <= 7:
+            raise DataError(f"the rating of {self.completion.id!r} is {self.likert}", expected="1 (worst) to 7 (best)", remedy="correct it")
+        if unknown := sorted(set(self.flags) - set(FLAGS)):
+            raise DataError(f"unknown flags {unknown}", expected=f"some of {', '.join(FLAGS)}", remedy="correct the flag names")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document(Record):
+    """A text for language modelling: pretraining, and the pretraining term of PPO-ptx."""
+
+    id: str
+    text: str
+    source: str = "import"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(Record):
+    """A frozen set of data files: what a training run read, to the byte."""
+
+    id: str
+    files: Mapping[str, str]
+    """File name -> SHA-256."""
+    counts: Mapping[str, Mapping[str, int]]
+    """Split -> source -> number of records."""
+    query: str
+    """The command or query that made it."""
+    record: str
+    """The record type of every line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunManifest(Record):
+    """What a run was made of: enough to make it again, and to trace a checkpoint to the people whose data is inside."""
+
+    run_id: str
+    step: str
+    config: Mapping[str, Any]
+    command: str
+    code_version: str
+    seed: int
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    """Role of the data ("demonstrations", "rankings", …) -> snapshot id."""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Role of the model ("policy", "reward", …) -> hash of its weights."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Library versions, thread count, device: what bit-equality depends on."""
+    NEVER_COMPARED: ClassVar[tuple[str, ...]] = ("command", "provenance")
+    """Fields in which two runs may differ and still be the same run."""
+
+
+RECORDS: Mapping[str, type[Record]] = {
+    record.__name__: record for record in (Prompt, Completion, Demonstration, Ranking, Rating, Document, Snapshot, RunManifest)
+}
+
+
+def _build(cls: type[Any], row: object, where: str) -> Any:
+    if not isinstance(row, Mapping):
+        raise _mistyped(where, row, "a JSON object")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := sorted(set(row) - set(fields)):
+        raise DataError(f"{where} has the unknown key {unknown[0]!r}", expected=f"some of {', '.join(fields)}", remedy="remove or rename it")
+    hints = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for name, f in fields.items():
+        if name in row:
+            values[name] = _parse(hints[name], row[name], f"{where}.{name}")
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise DataError(f"{where} lacks the key {name!r}", expected=f"the keys {', '.join(fields)}", remedy="add it")
+    if values.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
+        raise DataError(f"{where} has schema {values['schema']}", expected=f"schema {SCHEMA_VERSION}", remedy="upgrade instructloop, or convert the file")
+    return cls(**values)
+
+
+def _parse(hint: Any, value: Any, where: str) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type[Any], hint), value, where)
+    if origin in (Union, types.UnionType):
+        return _parse_union(args, value, where)
+    if origin is Literal:
+        if value not in args:
+            raise _mistyped(where, value, f"one of {', '.join(map(repr, args))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise _mistyped(where, value, "a list")
+        return tuple(_parse(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise _mistyped(where, value, "a JSON object")
+        return {str(key): _parse(args[1], item, f"{where}[{key!r}]") for key, item in value.items()}
+    return _parse_scalar(hint, value, where)
+
+
+def _parse_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    failures: list[DataError] = []
+    for option in options:
+        try:
+            return _parse(option, value, where)
+        except DataError as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _parse_scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if hint is type(None):
+        if value is not None:
+            raise _mistyped(where, value, "null")
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float and is_number:
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise _mistyped(where, value, f"a value of type {hint.__name__}")
+    return value
+
+
+def _mistyped(where: str, value: object, expected: str) -> DataError:
+    shown = repr(value)
+    return DataError(f"{where} is {shown if len(shown) <= 80 else shown[:77] + '...'}", expected=expected, remedy="correct the value")

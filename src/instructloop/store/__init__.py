@@ -1,0 +1,1 @@
+"""What people said, frozen: JSON lines, foreign layouts, snapshots. Never reaches torch."""
