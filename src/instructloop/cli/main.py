@@ -1,0 +1,62 @@
+"""`instructloop VERB ...`: find the verb, hand it the rest of the line, turn errors into messages and exit codes.
+
+Each verb is a module of this package with a `main(argv)`; it is imported only when it is asked for, and torch only
+once its arguments are known to be right, so that `--help` and a typing mistake are answered at once.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import instructloop
+from instructloop.cli.refusals import mistyped
+from instructloop.errors import InstructLoopError
+
+VERBS: Mapping[str, str] = {
+    "demo": "the whole loop in miniature on this machine, then what it made",
+    "snapshot": "freeze data files: hashed, split, never altered again",
+    "doctor": "what this machine can do, and what is missing",
+}
+"""Verb -> what it does, in the order of the loop."""
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code: 0, 1 (a law is broken), 2 (a mistake in the command or the data), 130 (Ctrl-C)."""
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except InstructLoopError as error:
+        print(f"instructloop: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("instructloop: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dispatch(argv: list[str]) -> int:
+    verb, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    if verb in ("-h", "--help", "help"):
+        print(_overview())
+    elif verb in ("-V", "--version"):
+        print(f"instructloop {instructloop.__version__}")
+    elif verb in VERBS:
+        importlib.import_module(f"instructloop.cli.{verb}").main(rest)
+    else:
+        raise mistyped("verb", verb, VERBS, see="instructloop --help")
+    return 0
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {verb:{width}}{does}" for verb, does in VERBS.items())
+    return (
+        "usage: instructloop VERB [...]\n\n"
+        "Training language models to follow instructions with human feedback.\n\n"
+        f"verbs:\n{verbs}\n\n"
+        "`instructloop VERB --help` lists what a verb takes; `instructloop --version` says which release this is."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

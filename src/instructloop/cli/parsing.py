@@ -1,0 +1,73 @@
+"""Command lines from dataclasses: a verb's own arguments, and the recipe's settings as nested flags.
+
+    arguments = parse("demo", Arguments, argv)
+    arguments, config = parse_recipe("ppo", Arguments, argv, sections=("text", "run", "ppo"))
+
+A flag is a field of the dataclass, its help the docstring under the field, its default the field's or the recipe's.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_type_hints
+
+import tyro
+
+from instructloop.cli.refusals import mistyped
+from instructloop.config import Config
+from instructloop.errors import ConfigError
+
+Arguments = TypeVar("Arguments")
+
+
+def parse(verb: str, arguments: type[Arguments], argv: Sequence[str]) -> Arguments:
+    """The arguments of a verb without a recipe; a mistake prints the nearest flag and exits with code 2."""
+    return tyro.cli(arguments, prog=f"instructloop {verb}", args=argv)
+
+
+def parse_recipe(verb: str, arguments: type[Arguments], argv: Sequence[str], *, sections: Sequence[str]) -> tuple[Arguments, Config]:
+    """The arguments of `instructloop VERB RECIPE ...` and the recipe's config with the flags applied.
+
+    `sections` are the fields of `Config` that the verb reads; only these become flags, e.g. `--ppo.kl.coef 0.02`.
+    """
+    name, rest = _recipe_name(verb, arguments, argv)
+    recipe = _recipes()[name]()
+    parsed = tyro.cli(_with_sections(arguments, recipe, sections), prog=f"instructloop {verb} {name}", args=rest)
+    return parsed, dataclasses.replace(recipe, **{section: getattr(parsed, section) for section in sections})
+
+
+def _recipe_name(verb: str, arguments: type[Any], argv: Sequence[str]) -> tuple[str, list[str]]:
+    recipes, usage = _recipes(), f"instructloop {verb} RECIPE [...]"
+    if not argv:
+        raise ConfigError("no recipe is given", expected=f"{usage} with one of {', '.join(recipes)}", remedy=f"see `instructloop {verb} --help`")
+    name, *rest = argv
+    if name in ("-h", "--help"):
+        print(_recipe_overview(verb, usage, arguments))
+        raise SystemExit(0)
+    if name.startswith("-"):
+        raise ConfigError(f"{name!r} stands where the recipe belongs", expected=usage, remedy="put the recipe's name before the flags")
+    if name not in recipes:
+        raise mistyped("recipe", name, recipes, see=f"instructloop {verb} --help")
+    return name, rest
+
+
+def _recipe_overview(verb: str, usage: str, arguments: type[Any]) -> str:
+    recipes = _recipes()
+    width = max(map(len, recipes)) + 2
+    lines = "\n".join(f"  {name:{width}}{(recipe.__doc__ or '').strip().splitlines()[0]}" for name, recipe in recipes.items())
+    first = next(iter(recipes))
+    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\n`instructloop {verb} {first} --help` lists every flag, with that recipe's values."
+
+
+def _recipes() -> Any:
+    from instructloop.recipes import RECIPES
+
+    return RECIPES
+
+
+def _with_sections(arguments: type[Arguments], recipe: Config, sections: Sequence[str]) -> type[Arguments]:
+    """`arguments` with one more field per section, whose default is the recipe's."""
+    types = get_type_hints(Config)
+    fields = [(name, types[name], dataclasses.field(default=getattr(recipe, name), kw_only=True)) for name in sections]
+    extended = dataclasses.make_dataclass(arguments.__name__, fields, bases=(arguments,), frozen=True)
+    extended.__doc__ = arguments.__doc__
+    return extended
