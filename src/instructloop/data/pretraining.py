@@ -1,0 +1,133 @@
+"""Pretraining text: documents become one long stream of tokens, read in windows.
+
+Shapes: B windows, T tokens of a window.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from instructloop.algo.seeds import generator
+from instructloop.errors import DataError
+from instructloop.records import Document
+from instructloop.store.splits import unit_hash
+from instructloop.text.tokenizer import Tokenizer
+
+CHARACTERS_AT_ONCE = 4_000_000
+"""Text tokenised in one call: enough to keep all cores busy, little enough to keep memory flat."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStream:
+    """All documents, one after another, each closed by the end token."""
+
+    tokens: NDArray[Any]
+    """One dimension, uint16 or uint32; possibly a memory-mapped file."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def sample_rows(self, update: int, *, rows: int, length: int, seed: int, name: str) -> Tensor:
+        """int64 BT: windows at random places, a pure function of seed, name and update."""
+        self._require_length(length)
+        starts = torch.randint(len(self.tokens) - length + 1, (rows,), generator=generator(seed, name, update))
+        return self._windows(starts.tolist(), length)
+
+    def consecutive(self, *, rows: int, length: int) -> Iterator[Tensor]:
+        """int64 BT: the stream in windows that do not overlap, at most `rows` at a time; what is left at its end is not read."""
+        self._require_length(length)
+        starts = range(0, len(self.tokens) - length + 1, length)
+        for first in range(0, len(starts), rows):
+            yield self._windows(starts[first : first + rows], length)
+
+    def _windows(self, starts: Sequence[int], length: int) -> Tensor:
+        return torch.from_numpy(np.stack([self.tokens[start : start + length] for start in starts]).astype(np.int64))
+
+    def _require_length(self, length: int) -> None:
+        if len(self.tokens) < length:
+            raise DataError(
+                f"the text is {len(self.tokens)} tokens long",
+                expected=f"at least one row of {length} tokens",
+                remedy="add text, or use shorter rows",
+            )
+
+
+def token_stream(documents: Iterable[Document], tokenizer: Tokenizer, *, cache: Path | None = None) -> TokenStream:
+    """Tokenise documents into one stream; with a `cache` folder, once per tokenizer and text.
+
+    Before each document stand the tokenizer's begin ids, unless they are the end token itself: then the end of one
+    document is already the beginning of the next.
+    """
+    if cache is None:
+        return TokenStream(_tokenise(documents, tokenizer))
+    documents = list(documents)
+    file = cache / f"tokens-{tokenizer.fingerprint[:16]}-{_hash_of(documents)[:16]}.npy"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f"{file.stem}.{os.getpid()}.unfinished.npy")
+        np.save(unfinished, _tokenise(documents, tokenizer))
+        unfinished.replace(file)
+    return TokenStream(np.load(file, mmap_mode="r"))
+
+
+def split_documents(documents: Iterable[Document], *, valid_fraction: float) -> tuple[list[Document], list[Document]]:
+    """(train, valid): each document on one side, chosen by a hash of its id, so that adding documents moves none.
+
+    At least one document is held out if `valid_fraction` is above 0; raises `DataError` if none is left to train on.
+    """
+    documents = list(documents)
+    by_hash = sorted(range(len(documents)), key=lambda place: (unit_hash(documents[place].id), place))
+    num_valid = sum(unit_hash(document.id) < valid_fraction for document in documents)
+    if valid_fraction > 0:
+        num_valid = max(num_valid, 1)
+    if num_valid >= len(documents):
+        raise DataError(
+            f"{len(documents)} documents, of which {num_valid} would be held out",
+            expected="at least one document to train on",
+            remedy="give more documents, or split a long text into several",
+        )
+    valid = set(by_hash[:num_valid])
+    train = [document for place, document in enumerate(documents) if place not in valid]
+    return train, [documents[place] for place in sorted(valid)]
+
+
+def _tokenise(documents: Iterable[Document], tokenizer: Tokenizer) -> NDArray[Any]:
+    dtype = np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32
+    begin = () if tokenizer.begin_ids == (tokenizer.end_id,) else tokenizer.begin_ids
+    pieces = [
+        np.fromiter(chain(begin, ids, (tokenizer.end_id,)), dtype=dtype, count=len(begin) + len(ids) + 1)
+        for texts in _batches(documents)
+        for ids in tokenizer.encode_batch(texts)
+    ]
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype=dtype)
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[str]]:
+    texts: list[str] = []
+    characters = 0
+    for document in documents:
+        texts.append(document.text)
+        characters += len(document.text)
+        if characters >= CHARACTERS_AT_ONCE:
+            yield texts
+            texts, characters = [], 0
+    if texts:
+        yield texts
+
+
+def _hash_of(documents: Iterable[Document]) -> str:
+    digest = hashlib.sha256()
+    for document in documents:
+        text = document.text.encode()
+        digest.update(f"{len(text)}:".encode())
+        digest.update(text)
+    return digest.hexdigest()

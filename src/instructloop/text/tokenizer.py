@@ -1,0 +1,185 @@
+"""The tokenizer: sole owner of special tokens.
+
+A tokenizer here has an end token that models learn, a padding token that is never the end token (law B2), and whatever
+the checkpoint's own tokenizer puts before a text. Ordinary text never becomes a special token: a prompt that contains
+"<|endoftext|>" is the thirteen characters, not the end.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from instructloop.errors import CheckpointError, ConfigError
+
+END = "<|endoftext|>"
+PAD = "<|pad|>"
+SMALLEST_VOCABULARY = 258
+"""256 bytes, end and padding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """A Hugging Face tokenizer and the ids of its special tokens."""
+
+    hf: PreTrainedTokenizerFast
+    begin_ids: tuple[int, ...]
+    """What the checkpoint's tokenizer puts before a text: nothing for GPT-2, `<s>` for Llama."""
+    end_id: int
+    pad_id: int
+    added_pad: bool
+    """The padding token is not in the checkpoint's vocabulary, so its embeddings must be resized once."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of ordinary text: no special token, whatever the text says."""
+        return self._ordinary.encode(text, add_special_tokens=False).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each text, on all cores."""
+        return [encoding.ids for encoding in self._ordinary.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def encode_template(self, text: str) -> list[int]:
+        """Ids of text written by a template: special tokens by name are special tokens."""
+        return self._special.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens left out."""
+        return self._ordinary.decode(list(ids), skip_special_tokens=True)
+
+    def __len__(self) -> int:
+        """Size of the vocabulary, added tokens included: one more than the largest id."""
+        return self._size
+
+    @property
+    def special_names(self) -> tuple[str, ...]:
+        """Spelling of every special token."""
+        return tuple(token.content for token in self.hf.added_tokens_decoder.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over vocabulary, merges, text processing and special tokens: equal if and only if ids mean the same."""
+        layout = json.loads(self._ordinary.to_str())
+        layout |= {"truncation": None, "padding": None, "specials": [self.begin_ids, self.end_id, self.pad_id]}
+        return hashlib.sha256(json.dumps(layout, sort_keys=True).encode()).hexdigest()
+
+    def save(self, folder: str | Path) -> None:
+        """Write the Hugging Face tokenizer files into `folder`; `load_tokenizer` gives an equal tokenizer back."""
+        self.hf.save_pretrained(str(folder))
+
+    @cached_property
+    def _ordinary(self) -> Backend:
+        backend = self._copy_of_backend()
+        backend.encode_special_tokens = True
+        return backend
+
+    @cached_property
+    def _special(self) -> Backend:
+        backend = self._copy_of_backend()
+        backend.encode_special_tokens = False
+        return backend
+
+    @cached_property
+    def _size(self) -> int:
+        return max(self.hf.get_vocab().values()) + 1
+
+    def _copy_of_backend(self) -> Backend:
+        # transformers switches the settings of its own copy from call to call.
+        backend = Backend.from_str(self.hf.backend_tokenizer.to_str())
+        backend.no_padding()
+        backend.no_truncation()
+        return backend
+
+
+def load_tokenizer(path_or_hub_id: str | Path) -> Tokenizer:
+    """The tokenizer of a checkpoint: a local directory or a hub id.
+
+    Raises `CheckpointError` if there is none, or none that this package can use.
+    """
+    name = str(path_or_hub_id)
+    try:
+        hf = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"no tokenizer could be loaded from {name!r}: {reason}",
+            expected="a directory with tokenizer.json and tokenizer_config.json, or a hub id",
+            remedy="check the path; without a network, only local directories work",
+        ) from error
+    if not isinstance(hf, PreTrainedTokenizerFast):
+        raise CheckpointError(
+            f"the tokenizer of {name!r} is a {type(hf).__name__}",
+            expected="one with a tokenizer.json (the `tokenizers` library)",
+            remedy="convert it with transformers, save it, and load the saved directory",
+        )
+    return _complete(hf, name)
+
+
+def train_tokenizer(texts: Iterable[str], *, vocab: int) -> Tokenizer:
+    """A byte-level BPE tokenizer of at most `vocab` tokens, end and padding included; fewer if the text is too short."""
+    if vocab < SMALLEST_VOCABULARY:
+        raise ConfigError(f"vocab is {vocab}", expected=f"at least {SMALLEST_VOCABULARY}: 256 bytes, end and padding", remedy="raise it")
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[END, PAD],
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    hf = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False)
+    return _complete(hf, "the trained tokenizer")
+
+
+def require_same(a: Tokenizer, b: Tokenizer, roles: tuple[str, str]) -> None:
+    """Raise `CheckpointError` unless the tokenizers of two models give every id the same meaning."""
+    if a.fingerprint == b.fingerprint:
+        return
+    raise CheckpointError(
+        f"{roles[0]} and {roles[1]} have different tokenizers: {_describe(a)}; {_describe(b)}",
+        expected="one tokenizer for policy, reward model and value network: token ids travel between them (law A5)",
+        remedy=f"train {roles[1]} from a checkpoint that has the tokenizer of {roles[0]}",
+    )
+
+
+def _complete(hf: PreTrainedTokenizerFast, name: str) -> Tokenizer:
+    if hf.eos_token_id is None:
+        raise CheckpointError(
+            f"the tokenizer of {name!r} has no end token",
+            expected="an eos_token: models learn to end their answers with it",
+            remedy='set "eos_token" in tokenizer_config.json',
+        )
+    size = len(hf)
+    if hf.pad_token_id is None or hf.pad_token_id == hf.eos_token_id:
+        hf.add_special_tokens({"pad_token": PAD if hf.eos_token != PAD else "<|padding|>"})
+    return Tokenizer(
+        hf=hf,
+        begin_ids=_begin_ids(hf, name),
+        end_id=hf.eos_token_id,
+        pad_id=hf.pad_token_id,
+        added_pad=len(hf) > size,
+    )
+
+
+def _begin_ids(hf: PreTrainedTokenizerFast, name: str) -> tuple[int, ...]:
+    bare = hf.encode("a", add_special_tokens=False)
+    full = hf.encode("a", add_special_tokens=True)
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return tuple(full[:start])
+    raise CheckpointError(
+        f"the tokenizer of {name!r} encodes 'a' as {bare}, and as {full} with special tokens",
+        expected="special tokens before and after the same ids",
+        remedy="use another tokenizer; this one rewrites the text when it adds special tokens",
+    )
+
+
+def _describe(tokenizer: Tokenizer) -> str:
+    return f"{len(tokenizer)} tokens, end {tokenizer.end_id}, padding {tokenizer.pad_id}, fingerprint {tokenizer.fingerprint[:8]}"
