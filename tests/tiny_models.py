@@ -31,7 +31,7 @@ def tiny(
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim == 1:
-                    parameter += 0.2 * torch.randn(parameter.shape).to(dtype)
+                    parameter.add_(0.2 * torch.randn(parameter.shape).to(dtype))
     return model.eval()
 
 
