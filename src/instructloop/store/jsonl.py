@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
-from instructloop.errors import DataError, MissingExtra
+import zstandard
+
+from instructloop.errors import DataError
 from instructloop.records import Record
 
 Row = dict[str, Any]
@@ -31,12 +33,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
         with open_compressed(Path(path)) as file:
             for number, line in enumerate(file, start=1):
                 yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, number, error) from error
-    except Exception as error:
-        # zstandard's own error is not an OSError, and the package may not be installed.
-        if type(error).__name__ != "ZstdError":
-            raise
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise _unreadable(path, number, error) from error
 
 
@@ -45,9 +42,7 @@ def open_compressed(path: Path) -> BinaryIO:
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        return cast(
-            BinaryIO, io.BufferedReader(_zstandard().ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True))
-        )
+        return cast(BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)))
     return path.open("rb")
 
 
@@ -139,18 +134,10 @@ def _compressing(file: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as sink:
             yield cast(BinaryIO, sink)
     elif suffix == ".zst":
-        with _zstandard().ZstdCompressor().stream_writer(file, closefd=False) as sink:
+        with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as sink:
             yield cast(BinaryIO, sink)
     else:
         yield file
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise MissingExtra("zstandard", "parquet") from error
-    return zstandard
 
 
 def _unreadable(path: str | Path, line: int, error: Exception) -> DataError:

@@ -1,0 +1,62 @@
+"""Conversations as plain text: what a list of messages becomes before the answer.
+
+One question is its own text. A longer conversation is written turn by turn and ends where the assistant speaks:
+
+    User: …
+
+    Assistant: …
+
+    User: …
+
+    Assistant:
+
+Text of the system stands first, with a blank line after it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from instructloop.errors import DataError
+from instructloop.store.fields import rows_of, text_of
+from instructloop.store.jsonl import Row
+
+SPEAKERS = {"system": "System", "user": "User", "assistant": "Assistant"}
+
+
+class Turn(NamedTuple):
+    """One message."""
+
+    role: str
+    content: str
+
+
+def turns_of(row: Row, key: str) -> list[Turn]:
+    """The messages under `key`: objects with a `role` (system, user or assistant) and a `content`."""
+    turns = [Turn(text_of(message, "role"), text_of(message, "content")) for message in rows_of(row, key)]
+    if unknown := sorted({turn.role for turn in turns} - set(SPEAKERS)):
+        raise DataError(f"{key!r} has a message with the role {unknown[0]!r}", expected="system, user or assistant", remedy="rename the role")
+    return turns
+
+
+def split_answer(turns: Sequence[Turn], key: str) -> tuple[list[Turn], str]:
+    """The turns before the last, and the last, which must be the assistant's."""
+    if not turns or turns[-1].role != "assistant":
+        last = repr(turns[-1].role) if turns else "missing"
+        raise DataError(
+            f"the last message of {key!r} is {last}", expected="the assistant's answer", remedy="drop the row, or what follows the answer"
+        )
+    return list(turns[:-1]), turns[-1].content
+
+
+def prompt_text(turns: Sequence[Turn], key: str) -> str:
+    """The turns before an answer as one text; the last of them must be the user's."""
+    if not turns or turns[-1].role != "user":
+        last = repr(turns[-1].role) if turns else "missing"
+        raise DataError(f"the message before the answer in {key!r} is {last}", expected="one of the user", remedy="drop the row, or add the question")
+    if not turns[-1].content.strip():
+        raise DataError(f"the last question in {key!r} is empty", expected="text", remedy="drop the row, or fill it in")
+    system = [turn.content for turn in turns if turn.role == "system" and turn.content]
+    spoken = [turn for turn in turns if turn.role != "system"]
+    if len(spoken) == 1:
+        return "\n\n".join([*system, spoken[0].content])
+    return "\n\n".join([*system, *(f"{SPEAKERS[turn.role]}: {turn.content}" for turn in spoken), "Assistant:"])
