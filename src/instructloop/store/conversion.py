@@ -6,6 +6,7 @@ of the prompt, `annotator`, `labeler` or `labeler_id` as the person who judged o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from instructloop.errors import DataError
 from instructloop.records import Completion, Demonstration, Document, Prompt, Provenance, Ranking, Record
@@ -108,7 +109,7 @@ def plain_prompt(row: Row, place: Place) -> Prompt:
     """`prompt`, a text (with `context`), a list of messages, or a record of this package."""
     prompt = row.get("prompt")
     if isinstance(prompt, dict):
-        return Prompt.from_json(prompt)
+        return Prompt.from_json(cast(Row, prompt))
     if isinstance(prompt, list):
         return _prompt(row, place, prompt_text(turns_of(row, "prompt"), "prompt"))
     return _prompt(row, place, _question(row))

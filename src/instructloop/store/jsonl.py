@@ -6,7 +6,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
@@ -89,7 +89,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locating(where: str) -> Iterator[None]:
+def locating(where: str) -> Generator[None]:
     """Put the place, "file:line", before what a `DataError` raised inside says."""
     try:
         yield
@@ -128,7 +128,7 @@ def _write_rows(sink: BinaryIO, rows: Iterable[Mapping[str, Any]], path: Path) -
 
 
 @contextlib.contextmanager
-def _compressing(file: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
+def _compressing(file: BinaryIO, suffix: str) -> Generator[BinaryIO]:
     if suffix == ".gz":
         # Neither name nor time in the header: equal rows give equal bytes.
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as sink:

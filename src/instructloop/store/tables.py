@@ -1,5 +1,6 @@
 """Rows of any file people have: JSON Lines, a JSON array, Parquet, text. Each row comes with its place."""
 
+import importlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,8 +81,8 @@ def _read_array(path: Path) -> Iterator[tuple[Place, Row]]:
 
 def _read_parquet(path: Path) -> Iterator[tuple[Place, Row]]:
     try:
-        import pyarrow as arrow
-        from pyarrow import parquet
+        arrow: Any = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtra("pyarrow", "parquet") from error
     number = 0

@@ -30,10 +30,8 @@ class Rendered:
 
 def render_prompt(tokenizer: Tokenizer, prompt: str, text: Text) -> tuple[int, ...]:
     """The ids after which a model starts to answer: begin ids, prompt and separator, or the chat template's."""
-    if text.template == "chat":
-        ids = _render_chat(tokenizer, prompt)
-    else:
-        ids = (*tokenizer.begin_ids, *tokenizer.encode(prompt + text.separator))
+    chat = text.template == "chat"
+    ids = _render_chat(tokenizer, prompt) if chat else (*tokenizer.begin_ids, *tokenizer.encode(prompt + text.separator))
     if not ids:
         raise DataError("an empty prompt renders to no token", expected="a token before the answer", remedy="drop the prompt, or set a separator")
     return ids

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -65,8 +66,9 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """SHA-256 over vocabulary, merges, text processing and special tokens: equal if and only if ids mean the same."""
         layout = json.loads(self._ordinary.to_str())
-        layout |= {"truncation": None, "padding": None, "specials": [self.begin_ids, self.end_id, self.pad_id]}
-        return hashlib.sha256(json.dumps(layout, sort_keys=True).encode()).hexdigest()
+        parts = [layout[part] for part in ("model", "normalizer", "pre_tokenizer", "decoder", "added_tokens")]
+        parts += [self.begin_ids, self.end_id, self.pad_id]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def save(self, folder: str | Path) -> None:
         """Write the Hugging Face tokenizer files into `folder`; `load_tokenizer` gives an equal tokenizer back."""
@@ -162,8 +164,8 @@ def _complete(hf: PreTrainedTokenizerFast, name: str) -> Tokenizer:
     return Tokenizer(
         hf=hf,
         begin_ids=_begin_ids(hf, name),
-        end_id=hf.eos_token_id,
-        pad_id=hf.pad_token_id,
+        end_id=cast(int, hf.eos_token_id),
+        pad_id=cast(int, hf.pad_token_id),
         added_pad=len(hf) > size,
     )
 
