@@ -29,7 +29,7 @@ def scaled_by_own_variance(x: Tensor) -> Tensor:
     return scale_by_std(x, MASK, masked_moments(x, MASK)[1])
 
 
-CASES: dict[str, tuple[Callable[..., object], list[tuple[int, ...]]]] = {
+CASES: dict[str, tuple[Callable[..., Tensor | tuple[Tensor, ...]], list[tuple[int, ...]]]] = {
     "masked_mean": (lambda x: masked_mean(x, MASK, 7), [(2, 4)]),
     "whiten": (whitened_by_own_moments, [(2, 4)]),
     "scale_by_std": (scaled_by_own_variance, [(2, 4)]),

@@ -3,7 +3,8 @@
 An oracle for the package: written from the papers (PPO, arXiv 1707.06347; GAE, arXiv 1506.02438; InstructGPT,
 arXiv 2203.02155, eq. 2) with loops instead of tensor operations, and importing nothing of the package.
 
-Arrays are [rows, tokens]; row b uses its first mask[b].sum() entries, and nothing beyond them is read.
+Arrays are [rows, tokens], but for `score` and `ended`; row b uses its first mask[b].sum() entries, and nothing beyond
+them is read.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,18 @@ class Settings:
     penalty_coef: float = 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Minibatch:
+    logp_new: Array
+    logp_old: Array
+    logp_ref: Array
+    values_old: Array
+    values_new: Array
+    score: Array
+    ended: Flags
+    mask: Flags
+
+
 @dataclass(frozen=True)
 class Objective:
     """Everything on the way, zeros off the mask; losses are means over the sampled tokens of the minibatch."""
@@ -44,43 +57,31 @@ class Objective:
     grad_values_new: Array
 
 
-def objective(
-    *,
-    logp_new: Array,
-    logp_old: Array,
-    logp_ref: Array,
-    values_old: Array,
-    values_new: Array,
-    score: Array,
-    ended: Flags,
-    mask: Flags,
-    settings: Settings,
-) -> Objective:
+def objective(x: Minibatch, settings: Settings) -> Objective:
     """The losses and gradients of the minibatch that consists of these rows and no others."""
-    lengths = [int(row.sum()) for row in mask]
-    rewards, advantages, returns = np.zeros(mask.shape), np.zeros(mask.shape), np.zeros(mask.shape)
+    rewards, advantages, returns, whitened, grad_logp, grad_values = (np.zeros(x.mask.shape) for _ in range(6))
+    lengths = [int(row.sum()) for row in x.mask]
     for b, n in enumerate(lengths):
-        final = final_score(score[b], bool(ended[b]), settings)
+        final = final_score(x.score[b], bool(x.ended[b]), settings)
         for t in range(n):
-            charge = settings.kl_coef * divergence(logp_old[b, t] - logp_ref[b, t], settings.estimator)
+            charge = settings.kl_coef * divergence(x.logp_old[b, t] - x.logp_ref[b, t], settings.estimator)
             rewards[b, t] = final - charge if t == n - 1 else -charge
         for t in range(n):
-            advantages[b, t] = advantage_at(t, rewards[b, :n], values_old[b, :n], settings)
-            returns[b, t] = advantages[b, t] + values_old[b, t]
+            advantages[b, t] = advantage_at(t, rewards[b, :n], x.values_old[b, :n], settings)
+            returns[b, t] = advantages[b, t] + x.values_old[b, t]
 
     tokens = [(b, t) for b, n in enumerate(lengths) for t in range(n)]
     mean = sum(advantages[i] for i in tokens) / len(tokens)
     variance = sum((advantages[i] - mean) ** 2 for i in tokens) / len(tokens)
 
-    whitened, grad_logp, grad_value = np.zeros(mask.shape), np.zeros(mask.shape), np.zeros(mask.shape)
-    policy_total = value_total = 0.0
+    policy_loss = value_loss = 0.0
     for i in tokens:
         whitened[i] = (advantages[i] - mean) / (variance + 1e-8) ** 0.5
-        loss, slope = policy_term(logp_new[i], logp_old[i], whitened[i], settings)
-        policy_total, grad_logp[i] = policy_total + loss, slope / len(tokens)
-        loss, slope = value_term(values_new[i], values_old[i], returns[i], settings.value_clip)
-        value_total, grad_value[i] = value_total + loss, slope / len(tokens)
-    return Objective(rewards, advantages, returns, whitened, policy_total / len(tokens), value_total / len(tokens), grad_logp, grad_value)
+        loss, slope = policy_term(x.logp_new[i], x.logp_old[i], whitened[i], settings)
+        policy_loss, grad_logp[i] = policy_loss + loss / len(tokens), slope / len(tokens)
+        loss, slope = value_term(x.values_new[i], x.values_old[i], returns[i], settings.value_clip)
+        value_loss, grad_values[i] = value_loss + loss / len(tokens), slope / len(tokens)
+    return Objective(rewards, advantages, returns, whitened, policy_loss, value_loss, grad_logp, grad_values)
 
 
 def final_score(score: float, ended: bool, settings: Settings) -> float:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from conformance.numpy_ppo import Objective, Settings, objective
+from conformance.numpy_ppo import Minibatch, Objective, Settings, objective
 from instructloop.algo.advantages import gae
 from instructloop.algo.masking import masked_mean, masked_moments, whiten
 from instructloop.algo.ppo import policy_clipped, policy_loss_clip, policy_loss_penalty, value_clipped, value_loss_clipped
@@ -81,14 +81,14 @@ def assert_equal(came: Objective, expected: Objective) -> None:
 )
 def test_objective_and_gradients_equal_the_oracle(lengths: list[int], seed: int, settings: Settings) -> None:
     batch = ragged_batch(lengths, seed)
-    assert_equal(ours(batch, settings), objective(**batch, settings=settings))
+    assert_equal(ours(batch, settings), objective(Minibatch(**batch), settings))
 
 
 @pytest.mark.parametrize("trust_region", ["clip", "penalty"])
 def test_oracle_gradients_equal_finite_differences(trust_region: str) -> None:
     """The oracle's hand-made derivatives are checked by themselves, away from the package."""
     batch, settings = ragged_batch([4, 1, 3], seed=1), Settings(trust_region=trust_region)
-    expected = objective(**batch, settings=settings)
+    expected = objective(Minibatch(**batch), settings)
     for name, gradient, loss in (
         ("logp_new", expected.grad_logp_new, "policy_loss"),
         ("values_new", expected.grad_values_new, "value_loss"),
@@ -96,13 +96,13 @@ def test_oracle_gradients_equal_finite_differences(trust_region: str) -> None:
         for index in np.argwhere(batch["mask"]):
             step = np.zeros_like(batch[name])
             step[tuple(index)] = 1e-6
-            ahead, behind = (getattr(objective(**(batch | {name: batch[name] + s}), settings=settings), loss) for s in (step, -step))
+            ahead, behind = (getattr(objective(Minibatch(**batch | {name: batch[name] + s}), settings), loss) for s in (step, -step))
             assert (ahead - behind) / 2e-6 == pytest.approx(gradient[tuple(index)], abs=1e-8)
 
 
 def test_clip_indicators_are_one_exactly_where_the_gradient_stops() -> None:
     batch, settings = ragged_batch([30, 17, 25], seed=2), Settings()
-    expected = objective(**batch, settings=settings)
+    expected = objective(Minibatch(**batch), settings)
     mask = torch.from_numpy(batch["mask"])
     tensor = {name: torch.where(mask, torch.from_numpy(batch[name]), 0) for name in ("logp_new", "logp_old", "values_new", "values_old")}
     policy = policy_clipped(tensor["logp_new"], tensor["logp_old"], torch.from_numpy(expected.whitened), clip=0.2)
