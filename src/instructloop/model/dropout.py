@@ -7,8 +7,8 @@ it is done by hooks, alike on all architectures: on what each block's attention 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from transformers import PreTrainedModel
 
 from instructloop.errors import CheckpointError
@@ -33,14 +33,18 @@ def dropout_off(model: nn.Module) -> None:
 
 @contextmanager
 def residual_dropout(model: PreTrainedModel, p: float) -> Iterator[None]:
-    """Within the context, drop each element of every attention and MLP output with probability `p` while in training mode.
+    """Within the context the model is in training mode and drops each element of every attention and MLP output with probability `p`.
 
-    In eval mode nothing is dropped. Raises `CheckpointError` for an architecture whose blocks are not recognised.
+    Outside, and in eval mode inside, nothing is dropped. Raises `CheckpointError` for an architecture whose blocks are not
+    recognised.
     """
     handles = [module.register_forward_hook(_drop(p)) for module in residual_branches(model)] if p > 0 else []
+    was_training = model.training
+    model.train()
     try:
         yield
     finally:
+        model.train(was_training)
         for handle in handles:
             handle.remove()
 
@@ -72,7 +76,7 @@ def _child(block: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
 def _drop(p: float):
     def hook(module: nn.Module, _: object, output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
         if isinstance(output, tuple):
-            return (F.dropout(output[0], p, module.training), *output[1:])
-        return F.dropout(output, p, module.training)
+            return (dropout(output[0], p, module.training), *output[1:])
+        return dropout(output, p, module.training)
 
     return hook

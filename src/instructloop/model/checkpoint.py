@@ -1,0 +1,152 @@
+"""Checkpoint folders: normal Hugging Face directories, with where they came from beside the weights.
+
+config.json  generation_config.json  model.safetensors  tokenizer.json …   what `from_pretrained` reads
+manifest.json                                                              the run: config, data, parents
+README.md                                                                  the model card
+ema/                                                                       the same files with averaged weights, where kept
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from instructloop.errors import CheckpointError, DataError
+from instructloop.model.ema import Ema
+from instructloop.model.pretrained import AVERAGED
+from instructloop.model.scalar import ScalarModel
+from instructloop.records import RunManifest
+from instructloop.text.tokenizer import Tokenizer
+
+MANIFEST = "manifest.json"
+CARD = "README.md"
+
+
+def save_checkpoint_dir(
+    folder: str | Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokenizer, *, manifest: RunManifest, card: str, ema: Ema | None = None
+) -> None:
+    """Write a checkpoint so that `folder` is at every moment absent, the old one, or the whole new one.
+
+    Written beside, flushed to disk, renamed; an old folder of that name is moved aside first and deleted last. `card` is
+    the text of the model card; for a scalar model the paragraph on its bias is appended.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new, old = _beside(folder, "writing"), _beside(folder, "replaced")
+    if old.exists() and not folder.exists():
+        old.rename(folder)  # a save was killed between its two renames
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    _write(new, model, tokenizer, ema)
+    (new / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (new / CARD).write_text(card.rstrip() + "\n" + (_bias_note(model) if isinstance(model, ScalarModel) else ""), encoding="utf-8")
+    _flush(new)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_manifest(folder: str | Path) -> RunManifest:
+    """The manifest of a checkpoint; raises `CheckpointError` if the folder has none, or one that cannot be read."""
+    path = Path(folder) / MANIFEST
+    try:
+        return RunManifest.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, json.JSONDecodeError, DataError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}",
+            expected="a checkpoint written by instructloop",
+            remedy="give the checkpoint folder of a run; models made elsewhere have no manifest",
+        ) from error
+
+
+def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of all weights in order of name: equal for a model and its saved folder.
+
+    A scalar model's bias is in its config and not in the hash. Raises `CheckpointError` for a folder without weights.
+    """
+    digest = hashlib.sha256()
+    tensors = _folder_tensors(Path(source)) if isinstance(source, str | Path) else _model_tensors(source)
+    for name in sorted(tensors):
+        tensor = tensors[name]()
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokenizer, ema: Ema | None) -> None:
+    network = model.classifier if isinstance(model, ScalarModel) else model
+    if network.generation_config is not None:
+        network.generation_config.eos_token_id, network.generation_config.pad_token_id = tokenizer.end_id, tokenizer.pad_id
+    network.config.pad_token_id = tokenizer.pad_id
+    network.save_pretrained(folder)
+    tokenizer.save(folder)
+    if ema is not None:
+        with ema.applied(model):
+            network.save_pretrained(folder / AVERAGED)
+        tokenizer.save(folder / AVERAGED)
+
+
+def _bias_note(model: ScalarModel) -> str:
+    return (
+        "\n## Score\n\nThe score of an answer is the classifier's logit **plus `config.score_bias`** "
+        f"(here {float(model.score_bias):.6g}): transformers' score heads have no bias. With it the mean score of the demonstrations is 0.\n\n"
+        "```python\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(folder)\n"
+        "score = model(**batch).logits[:, 0] + model.config.score_bias\n"
+        "```\n\nThe last token is found by `pad_token_id`: pad with that token and no other.\n"
+    )
+
+
+def _model_tensors(model: PreTrainedModel | ScalarModel) -> dict[str, Callable[[], Tensor]]:
+    network = model.classifier if isinstance(model, ScalarModel) else model
+    saved = network.state_dict().keys()
+    buffers = {name: tensor for name, tensor in network.named_buffers() if name in saved}
+    return {name: tensor.detach for name, tensor in {**dict(network.named_parameters()), **buffers}.items()}
+
+
+def _folder_tensors(folder: Path) -> dict[str, Callable[[], Tensor]]:
+    """Name -> how to read it, so that one tensor is in memory at a time."""
+    readers: dict[str, Callable[[], Tensor]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            readers |= {name: partial(_read_tensor, file, name) for name in tensors.keys()}  # noqa: SIM118 (not a mapping)
+    if not readers:
+        raise CheckpointError(
+            f"{folder} holds no weights",
+            expected="a checkpoint folder with model.safetensors",
+            remedy="correct the path, or convert the weights to safetensors",
+        )
+    return readers
+
+
+def _read_tensor(file: Path, name: str) -> Tensor:
+    with safe_open(file, framework="pt") as tensors:
+        return tensors.get_tensor(name)
+
+
+def _beside(folder: Path, state: str) -> Path:
+    return folder.parent / f".{folder.name}.{state}"
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
