@@ -48,8 +48,7 @@ def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
         yield "GPU", f"{gpu.name}, {gpu.memory_gb:.0f} GB, bf16 {_speed(gpu.bf16_tflops)}"
     if not machine.gpus:
         yield "GPU", "none that torch can use"
-    for package, version in machine.versions.items():
-        yield package, version
+    yield from machine.versions.items()
     for extra, packages in machine.missing.items():
         yield f"extra [{extra}]", f"missing {', '.join(packages)}: pip install 'instructloop\\[{extra}]'"
     if not machine.missing:

@@ -5,6 +5,7 @@ once its arguments are known to be right, so that `--help` and a typing mistake 
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,9 @@ from instructloop.errors import InstructLoopError
 VERBS: Mapping[str, str] = {
     "demo": "the whole loop in miniature on this machine, then what it made",
     "snapshot": "freeze data files: hashed, split, never altered again",
+    "pretrain": "step 0: a base model from text, for people who bring none",
+    "sft": "step 1: supervised fine-tuning on demonstrations",
+    "reward": "step 2: a reward model from rankings",
     "doctor": "what this machine can do, and what is missing",
 }
 """Verb -> what it does, in the order of the loop."""
@@ -32,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("instructloop: stopped", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough; Python must not try to flush the rest at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _dispatch(argv: list[str]) -> int:

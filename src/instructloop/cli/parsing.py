@@ -8,6 +8,8 @@ A flag is a field of the dataclass, its help the docstring under the field, its 
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import tyro
@@ -17,6 +19,16 @@ from instructloop.config import Config
 from instructloop.errors import ConfigError
 
 Arguments = TypeVar("Arguments")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """What every verb that trains is asked beside its inputs."""
+
+    out: Path
+    """Run folder; if it holds the same run, unfinished, the run goes on where it stopped."""
+    allow_inexact: bool = False
+    """Go on even where library versions or threads differ from those the run began with, without bit-equality."""
 
 
 def parse(verb: str, arguments: type[Arguments], argv: Sequence[str]) -> Arguments:
@@ -55,7 +67,8 @@ def _recipe_overview(verb: str, usage: str, arguments: type[Any]) -> str:
     width = max(map(len, recipes)) + 2
     lines = "\n".join(f"  {name:{width}}{(recipe.__doc__ or '').strip().splitlines()[0]}" for name, recipe in recipes.items())
     first = next(iter(recipes))
-    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\n`instructloop {verb} {first} --help` lists every flag, with that recipe's values."
+    hint = f"`instructloop {verb} {first} --help` lists every flag, with that recipe's values."
+    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\n{hint}"
 
 
 def _recipes() -> Any:

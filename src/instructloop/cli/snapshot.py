@@ -9,7 +9,7 @@ from typing import Literal
 import tyro
 
 from instructloop.cli.parsing import parse
-from instructloop.loop.freezing import Kind, freeze_files, parse_fractions
+from instructloop.loop.freezing import Kind, SplitRule, freeze_files, parse_fractions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +35,9 @@ class Snapshot:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("snapshot", Snapshot, argv)
-    snapshot = freeze_files(
-        asked.files, asked.out, kind=asked.kind, fractions=parse_fractions(asked.split), by=asked.by, seed=asked.seed, layout=asked.layout,
-        query=shlex.join(["instructloop", "snapshot", *argv]),
-    )  # fmt: skip
+    rule = SplitRule(fractions=parse_fractions(asked.split), by=asked.by, seed=asked.seed)
+    command = shlex.join(["instructloop", "snapshot", *argv])
+    snapshot = freeze_files(asked.files, asked.out, kind=asked.kind, rule=rule, layout=asked.layout, query=command)
     for split, sources in snapshot.counts.items():
         print(f"{split:12}{sum(sources.values()):>10,}  " + ", ".join(f"{source} {count:,}" for source, count in sources.items()))
     print(f"snapshot {snapshot.id} in {asked.out}")

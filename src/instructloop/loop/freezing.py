@@ -1,6 +1,7 @@
 """Files that people have -> a snapshot: read, split, frozen."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ from instructloop.errors import ConfigError
 from instructloop.records import Demonstration, Document, Prompt, Ranking, Snapshot
 from instructloop.store import layouts
 from instructloop.store.snapshots import freeze
-from instructloop.store.splits import assign_split
+from instructloop.store.splits import assign_split, split_key
 
 Kind = Literal["demonstrations", "rankings", "prompts", "documents"]
 Row = Demonstration | Ranking | Prompt | Document
@@ -21,27 +22,38 @@ READERS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def freeze_files(
-    files: Sequence[Path],
-    out: Path,
-    *,
-    kind: Kind,
-    fractions: Mapping[str, float],
-    by: Literal["user", "item"] = "item",
-    seed: int = 0,
-    layout: str | None = None,
-    query: str = "",
-) -> Snapshot:
-    """Read files of any known layout, put each record into a split and freeze the whole into `out`.
+@dataclass(frozen=True, kw_only=True)
+class SplitRule:
+    """Which split a record belongs to: a hash of what must stay together."""
 
-    `by` says what never lies in two splits: one "user" (the paper's rule, §3.2), or one "item" (a prompt, a document).
-    Raises `ConfigError` for fractions that do not add up to 1, `DataError` for a file that cannot be read.
+    fractions: Mapping[str, float]
+    """Split -> share; the shares add up to 1."""
+    by: Literal["user", "item"] = "item"
+    """What never lies in two splits: one user (the paper's rule, §3.2), or one item (a prompt with its whole conversation, a document)."""
+    seed: int = 0
+
+    def split_of(self, record: Row) -> str:
+        """The split of the record. Raises `ConfigError` for shares that do not add up to 1, and for documents by user."""
+        return assign_split(self._key(record), fractions=self.fractions, seed=self.seed)
+
+    def _key(self, record: Row) -> str:
+        if isinstance(record, Document):
+            if self.by == "user":
+                raise ConfigError("documents split by user", expected="a split by item: a document has no user", remedy="use --by item")
+            return record.id
+        prompt = record if isinstance(record, Prompt) else record.prompt
+        return prompt.user_id if self.by == "user" else split_key(prompt)
+
+
+def freeze_files(files: Sequence[Path], out: Path, *, kind: Kind, rule: SplitRule, layout: str | None = None, query: str = "") -> Snapshot:
+    """Read files of any known layout, put each record into its split and freeze the whole into `out`.
+
+    Raises `DataError` for a file that cannot be read, and whatever `SplitRule.split_of` raises.
     """
-    _require_whole(fractions)
-    splits: dict[str, list[Row]] = {split: [] for split in fractions}
+    splits: dict[str, list[Row]] = {split: [] for split in rule.fractions}
     for file in files:
         for record in READERS[kind](file, layout=layout):
-            splits[assign_split(_key(record, by), fractions=fractions, seed=seed)].append(record)
+            splits[rule.split_of(record)].append(record)
     return freeze(out, splits, query=query, source_of=source_of)
 
 
@@ -59,17 +71,3 @@ def parse_fractions(text: str) -> dict[str, float]:
         return {split.strip(): float(share) for split, share in (part.split("=") for part in text.split(","))}
     except ValueError as error:
         raise ConfigError(f"the split {text!r}", expected="names with shares, as in train=0.9,valid=0.1", remedy="correct --split") from error
-
-
-def _require_whole(fractions: Mapping[str, float]) -> None:
-    if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-9:
-        raise ConfigError(f"the shares {dict(fractions)}", expected="each above 0, together 1", remedy="correct --split")
-
-
-def _key(record: Row, by: Literal["user", "item"]) -> str:
-    if isinstance(record, Document):
-        if by == "user":
-            raise ConfigError("documents split by user", expected="--by item: a document has no user", remedy="use --by item")
-        return record.id
-    prompt = record if isinstance(record, Prompt) else record.prompt
-    return prompt.user_id if by == "user" else prompt.text

@@ -54,7 +54,7 @@ class Machine:
 
 def inspect_machine(*, folder: Path = Path()) -> Machine:
     """Look at the machine, measuring its matrix products for about a second; `folder` is where disk space is counted."""
-    torch_runs = find_spec("torch") is not None
+    torch_runs = is_installed("torch")
     hub = hub_address()
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -65,15 +65,23 @@ def inspect_machine(*, folder: Path = Path()) -> Machine:
         bf16_tflops=_cpu_tflops("bfloat16") if torch_runs else None,
         gpus=_gpus() if torch_runs else (),
         versions={"python": platform.python_version(), **{name: version for name in EXTRAS["train"] if (version := _version(name))}},
-        missing={extra: absent for extra, packages in EXTRAS.items() if (absent := [name for name in packages if find_spec(name) is None])},
+        missing={extra: absent for extra, packages in EXTRAS.items() if (absent := [name for name in packages if not is_installed(name)])},
         hub=hub,
         hub_reachable=hub is not None and is_reachable(hub),
     )
 
 
+def is_installed(package: str) -> bool:
+    """True if the package can be found; nothing is imported."""
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # an import hook may refuse a package instead of not finding it
+        return False
+
+
 def hub_address() -> str | None:
     """Where models would be fetched from, as the installed hub client is configured; None without one."""
-    if find_spec("huggingface_hub") is None:
+    if not is_installed("huggingface_hub"):
         return None
     from huggingface_hub import constants
 

@@ -1,0 +1,113 @@
+"""The command line: answers at once, forgives no typing mistake in silence, and never shows a traceback for one."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from instructloop.cli import main as cli
+from instructloop.cli.main import VERBS, main
+from instructloop.errors import Interrupted, LawBroken
+
+HELP_SECONDS = 0.5
+RECIPE_VERBS = sorted({"pretrain", "sft", "reward", "select", "ppo", "sweep"} & set(VERBS))
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "instructloop.cli.main", *words], capture_output=True, text=True, check=False)
+
+
+def imported_by(words: list[str]) -> set[str]:
+    """Modules in memory after a command line in a fresh interpreter."""
+    code = f"import sys\nfrom instructloop.cli.main import main\ntry: main({words!r})\nexcept SystemExit: pass\nprint('\\0', *sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(finished.stdout.split("\0")[1].split())
+
+
+def test_help_lists_every_verb_at_once() -> None:
+    durations = []
+    for _ in range(4):
+        start = time.perf_counter()
+        finished = run("--help")
+        durations.append(time.perf_counter() - start)
+        assert finished.returncode == 0
+        assert all(f"  {verb} " in finished.stdout and does in finished.stdout for verb, does in VERBS.items())
+    assert min(durations) < HELP_SECONDS
+
+
+def test_every_verb_is_a_module_and_every_module_of_a_verb_is_listed() -> None:
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "main", "parsing", "refusals"}
+    assert modules == set(VERBS)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["tarin"], *([verb, "--help"] for verb in VERBS), *([v, "tiny", "--ot", "x"] for v in RECIPE_VERBS)]
+)
+def test_nothing_heavy_is_imported_for_help_or_a_mistake(words: list[str]) -> None:
+    assert not {"torch", "transformers", "tokenizers", "numpy", "pyarrow", "matplotlib"} & imported_by(words)
+
+
+@pytest.mark.parametrize("words", [[verb, "--help"] for verb in VERBS] + [[verb, "tiny", "--help"] for verb in RECIPE_VERBS])
+def test_every_verb_explains_itself(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 0
+    assert f"usage: instructloop {words[0]}" in capsys.readouterr().out
+
+
+def test_a_mistyped_verb_gets_the_nearest_name() -> None:
+    finished = run("doctro")
+    assert finished.returncode == 2
+    assert "did you mean 'doctor'?" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("verb", RECIPE_VERBS)
+def test_a_mistyped_recipe_gets_the_nearest_name(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "tny"]) == 2
+    assert "did you mean 'tiny'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["sft"], ["sft", "--out", "x", "tiny"]])
+def test_a_recipe_left_out_is_asked_for(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "RECIPE" in capsys.readouterr().err
+
+
+def test_a_mistyped_flag_gets_the_nearest_name() -> None:
+    finished = run("sft", "tiny", "--model", "m", "--demonstrations", "d", "--out", "o", "--sft.epoch", "3")
+    assert finished.returncode == 2
+    assert "--sft.epoch," in finished.stderr
+    assert "--sft.epochs" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_setting_out_of_range_is_one_message_and_exit_code_2() -> None:
+    finished = run("sft", "tiny", "--model", "m", "--demonstrations", "d", "--out", "o", "--sft.epochs", "0")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("instructloop: epochs is 0\n  expected: at least 1\n  remedy:")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Interrupted("saved"), 130),
+        (LawBroken("A2", expected="1e-4", came="0.3", usual_cause="stale weights"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_errors_become_exit_codes(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_argv: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert main(["sft"]) == code
+    assert capsys.readouterr().err.startswith("instructloop: ")
+
+
+def test_a_reader_who_leaves_early_is_no_error() -> None:
+    line = f"{sys.executable} -m instructloop.cli.main sft tiny --help | head -1; exit ${{PIPESTATUS[0]}}"
+    finished = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
