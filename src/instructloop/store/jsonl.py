@@ -23,7 +23,8 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, Row]]:
     """(line number, object) of every line that is not blank; raises `DataError` at the first that is no JSON object."""
     for number, line in read_lines(path):
         if line.strip():
-            yield number, _parse(line, f"{path}:{number}")
+            where = f"{path}:{number}"
+            yield number, as_row(parse_json(line, where), where)
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
@@ -97,20 +98,26 @@ def locating(where: str) -> Generator[None]:
         raise DataError(f"{where}: {error.came}", expected=error.expected, remedy=error.remedy) from error
 
 
-def _parse(line: bytes, where: str) -> Row:
+def parse_json(data: bytes, where: str) -> Any:
+    """The JSON value of UTF-8 bytes, strictly: no NaN, no half characters; a `DataError` begins with `where`."""
     try:
-        row = json.loads(line.decode(), parse_constant=_refuse_constant)
-        if b"\\u" in line:
-            json.dumps(row, ensure_ascii=False).encode()
+        value = json.loads(data.decode(), parse_constant=_refuse_constant)
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8: {error.reason}", expected="UTF-8 text", remedy="convert the file") from error
     except UnicodeEncodeError as error:
-        raise DataError(f"{where} holds half of a surrogate pair", expected="whole characters", remedy="correct the escapes of this line") from error
+        raise DataError(f"{where} holds half of a surrogate pair", expected="whole characters", remedy="correct the escapes") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not JSON: {error}", expected="one JSON object on each line", remedy="correct or remove the line") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{where} is a JSON {type(row).__name__}", expected="a JSON object", remedy="correct or remove the line")
-    return cast(Row, row)
+        raise DataError(f"{where} is not JSON: {error}", expected="a JSON object", remedy="correct it, or remove the line") from error
+    return value
+
+
+def as_row(value: object, where: str) -> Row:
+    """A JSON value that must be an object."""
+    if not isinstance(value, dict):
+        raise DataError(f"{where} is a JSON {type(value).__name__}", expected="a JSON object", remedy="correct or remove it")
+    return cast(Row, value)
 
 
 def _refuse_constant(name: str) -> NoReturn:

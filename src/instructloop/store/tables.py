@@ -1,14 +1,13 @@
 """Rows of any file people have: JSON Lines, a JSON array, Parquet, text. Each row comes with its place."""
 
-import importlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from instructloop.errors import DataError, MissingExtra
-from instructloop.store.jsonl import Row, open_compressed, read_jsonl
+from instructloop.store.jsonl import Row, as_row, parse_json, read_jsonl, read_lines
 
 COMPRESSED = (".gz", ".zst")
 
@@ -54,40 +53,38 @@ def read_rows(path: str | Path) -> Iterator[tuple[Place, Row]]:
                 yield Place(path, number), row
 
 
+def _read_bytes(path: Path) -> bytes:
+    return b"".join(line for _, line in read_lines(path))
+
+
 def _read_text(path: Path) -> str:
-    with open_compressed(path) as file:
-        try:
-            return file.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8: {error.reason}", expected="UTF-8 text", remedy="convert the file") from error
+    try:
+        return _read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error.reason}", expected="UTF-8 text", remedy="convert the file") from error
 
 
 def _is_array(path: Path) -> bool:
-    with open_compressed(path) as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    return any(line.lstrip().startswith(b"[") for _, line in islice(read_lines(path), 1))
 
 
 def _read_array(path: Path) -> Iterator[tuple[Place, Row]]:
-    try:
-        rows: Any = json.loads(_read_text(path))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}", expected="an array of JSON objects", remedy="correct the file") from error
-    for number, row in enumerate(rows, start=1):
+    values = parse_json(_read_bytes(path), str(path))
+    for number, value in enumerate(values, start=1):
         place = Place(path, number, "item")
-        if not isinstance(row, dict):
-            raise DataError(f"{place} is a JSON {type(row).__name__}", expected="a JSON object", remedy="correct or remove the item")
-        yield place, cast(Row, row)
+        yield place, as_row(value, str(place))
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[Place, Row]]:
     try:
-        arrow: Any = importlib.import_module("pyarrow")
-        parquet: Any = importlib.import_module("pyarrow.parquet")
+        import pyarrow  # pyright: ignore[reportMissingTypeStubs]
+        from pyarrow import parquet  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise MissingExtra("pyarrow", "parquet") from error
+    arrow, table = cast(Any, pyarrow), cast(Any, parquet)
     number = 0
     try:
-        for batch in parquet.ParquetFile(path).iter_batches():
+        for batch in table.ParquetFile(path).iter_batches():
             for row in batch.to_pylist():
                 number += 1
                 yield Place(path, number, "row"), row
