@@ -283,6 +283,12 @@ class PPO:
     """Decay of the averaged weights per optimizer step [App. C.4]; 0 keeps no average."""
     old_logprobs: Literal["trainer", "engine"] = "trainer"
     """Which pass defines π_old; engine only in float32 or float64 (law A1)."""
+    importance_cap: float = 0.0
+    """Weigh each token's policy loss by min(π_old/π_engine, cap), for engines that round otherwise than the trainer; 0 is off."""
+    valid_every: int = 10
+    """Iterations between looks at the validation prompts and the held-out text."""
+    valid_prompts: int = 128
+    """Validation prompts answered at each look."""
 
     def __post_init__(self) -> None:
         _require(self.iterations >= 1 and self.inner_epochs >= 1, f"iterations {self.iterations}, inner_epochs {self.inner_epochs}", "at least 1", "raise them")

@@ -5,13 +5,15 @@ float32 at least, whatever precision the logits come in.
 """
 
 from collections.abc import Callable
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType] (torch leaves it half typed)
+
+Output = TypeVar("Output", Tensor, tuple[Tensor, Tensor])
 
 
 def token_nll(logits_NV: Float[Tensor, "N V"], target_N: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
@@ -31,9 +33,25 @@ def projected_logprobs(
     def of_chunk(hidden: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return _logprob_and_entropy(_widened(project(hidden)) / temperature, target)
 
-    chunks = zip(torch.split(hidden_ND, chunk), torch.split(target_N, chunk), strict=True)
-    logp, entropy = zip(*(_recomputed(of_chunk, hidden, target) for hidden, target in chunks), strict=True)
+    parts = list(zip(torch.split(hidden_ND, chunk), torch.split(target_N, chunk), strict=True))
+    if len(parts) == 1:  # nothing is saved by computing the only chunk twice
+        return of_chunk(*parts[0])
+    logp, entropy = zip(*(_recomputed(of_chunk, hidden, target) for hidden, target in parts), strict=True)
     return torch.cat(logp), torch.cat(entropy)
+
+
+def projected_nll(
+    hidden_ND: Float[Tensor, "N D"], project: Callable[[Tensor], Tensor], target_N: Int[Tensor, " N"], *, chunk: int
+) -> Float[Tensor, " N"]:
+    """−log softmax(project(hidden))[target], `chunk` rows of logits at a time: the loss of language modelling."""
+
+    def of_chunk(hidden: Tensor, target: Tensor) -> Tensor:
+        return token_nll(project(hidden), target)
+
+    parts = list(zip(torch.split(hidden_ND, chunk), torch.split(target_N, chunk), strict=True))
+    if len(parts) == 1:
+        return of_chunk(*parts[0])
+    return torch.cat([_recomputed(of_chunk, hidden, target) for hidden, target in parts])
 
 
 def _logprob_and_entropy(logits_NV: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,11 +62,11 @@ def _logprob_and_entropy(logits_NV: Tensor, target_N: Tensor) -> tuple[Tensor, T
     return logp_NV.gather(-1, target_N[:, None]).squeeze(-1), entropy_N
 
 
-def _recomputed(function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], hidden: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _recomputed(function: Callable[[Tensor, Tensor], Output], hidden: Tensor, target: Tensor) -> Output:
     if not torch.is_grad_enabled():
         return function(hidden, target)
     # The projection has no dropout, so there is no random state to keep.
-    return cast(tuple[Tensor, Tensor], checkpoint(function, hidden, target, use_reentrant=False, preserve_rng_state=False))
+    return cast(Output, checkpoint(function, hidden, target, use_reentrant=False, preserve_rng_state=False))
 
 
 def _widened(logits: Tensor) -> Tensor:

@@ -16,3 +16,13 @@ def rows_of_update(update: int, *, size: int, batch: int, seed: int, name: str) 
     epoch, place = divmod(update, updates_per_epoch(size, batch))
     order = permutation(size, seed, name, "epoch", epoch)
     return order[place * batch : (place + 1) * batch].tolist()
+
+
+def rows_of_stream(update: int, *, size: int, batch: int, seed: int, name: str) -> list[int]:
+    """The examples of one update of a stream that never ends: full batches that run on from one permutation into the next."""
+    if size < 1:
+        raise DataError("there are no examples to draw from", expected="at least one", remedy="see how many were dropped, and why, above")
+    first, last = update * batch, (update + 1) * batch
+    orders = [permutation(size, seed, name, "epoch", epoch).tolist() for epoch in range(first // size, (last - 1) // size + 1)]
+    start = first % size
+    return [row for order in orders for row in order][start : start + batch]

@@ -1,1 +1,21 @@
-"""Functions that return a complete Config."""
+"""Functions that return a complete Config. Standard library only.
+
+    tiny          seconds on any machine: tests, and the shape of the loop
+    real_small    two CPU cores and real human data: runs/real_small.sh
+    paper_*       the paper's settings at its three sizes (App. C)
+"""
+
+from collections.abc import Callable, Mapping
+
+from instructloop.config import Config
+from instructloop.recipes.paper import paper_1p3b, paper_6b, paper_175b
+from instructloop.recipes.small import real_small, tiny
+
+RECIPES: Mapping[str, Callable[[], Config]] = {
+    "tiny": tiny,
+    "real_small": real_small,
+    "paper_1p3b": paper_1p3b,
+    "paper_6b": paper_6b,
+    "paper_175b": paper_175b,
+}
+"""Name on the command line -> recipe."""

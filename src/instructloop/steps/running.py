@@ -1,0 +1,239 @@
+"""A training run on disk: its folder, its manifest, its metrics, and going on after any kind of death.
+
+    run/
+      manifest.json        resolved config, code version, snapshot ids, parents, command line: before the first update
+      metrics.jsonl        one line per update; wall-clock figures under keys that start with "time/"
+      samples.jsonl        what the model says as it learns
+      checkpoints/         update-000050/state.pt: everything the next update reads; only the newest is kept
+      model/               the result, a Hugging Face directory
+      finished.json        the run's closing figures
+
+Randomness is derived from (seed, name, update), never carried, so a checkpoint is weights, optimizers and controllers
+only, and `n` updates equal `k` updates, a kill and `n - k` more, bit for bit (law D2).
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+
+from instructloop.errors import Interrupted, ResumeError
+from instructloop.records import RunManifest
+from instructloop.steps.progress import Progress
+
+TIME_PREFIX = "time/"
+
+
+class Stateful(Protocol):
+    """Anything a checkpoint carries: a module, an optimizer, a controller."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+
+
+class RunFinished(Exception):
+    """The folder already holds the finished run; carries its closing figures. Not an error: the verb says so and exits 0."""
+
+    def __init__(self, folder: Path, summary: Mapping[str, Any]) -> None:
+        super().__init__(f"{folder} is already finished; nothing was done")
+        self.folder, self.summary = folder, summary
+
+
+@dataclass
+class Run:
+    """An open run folder; made by `open_run`."""
+
+    folder: Path
+    manifest: RunManifest
+    save_every: int
+    tensorboard: bool = False
+    sinks: list[Any] = field(default_factory=list)
+    _interrupted: bool = False
+
+    def updates(self, total: int, state: Mapping[str, Stateful], *, tokens: str = "tokens") -> Iterator[int]:
+        """Yield the updates still to do, 0-based; restores `state` first, saves it every `save_every` and at the end.
+
+        Ctrl-C lets the update in progress finish, saves, and raises `Interrupted` with the way to go on.
+        """
+        start = self._restore(state)
+        with self._listen_for_interrupts(), Progress(self.manifest.step, total=total, done=start) as progress:
+            self.sinks = [progress.metrics, *_tensorboard_sink(self.folder, wanted=self.tensorboard)]
+            for update in range(start, total):
+                yield update
+                done = update + 1
+                progress.advance(done)
+                if done % self.save_every == 0 or done == total or self._interrupted:
+                    self._save(done, state)
+                if self._interrupted and done < total:
+                    raise Interrupted(f"stopped after update {done} of {total}; saved. To go on, give the same command again:\n  {self.manifest.command}")
+
+    def log(self, update: int, metrics: Mapping[str, float]) -> None:
+        """Append one line to metrics.jsonl and show it; keys that differ between equal runs start with `time/`."""
+        _append(self.folder / "metrics.jsonl", [{"update": update, **metrics}])
+        for sink in self.sinks:
+            sink(update, metrics)
+
+    def sample(self, update: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append what the model says at this update to samples.jsonl."""
+        _append(self.folder / "samples.jsonl", [{"update": update, **row} for row in rows])
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write the closing figures and drop the resumable state, which a finished run no longer needs."""
+        write_json(self.folder / "finished.json", summary)
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+    def save_offender(self, batch: Mapping[str, Any]) -> Path:
+        """Keep the batch that broke a guard, for inspection (law E1)."""
+        path = self.folder / "offending_batch.pt"
+        torch.save(dict(batch), path)
+        return path
+
+    def _save(self, done: int, state: Mapping[str, Stateful]) -> None:
+        checkpoints = self.folder / "checkpoints"
+        final, partial = checkpoints / f"update-{done:06d}", checkpoints / f".writing-{done:06d}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        lengths = {name: _size(self.folder / name) for name in ("metrics.jsonl", "samples.jsonl")}
+        with open(partial / "state.pt", "wb") as file:
+            torch.save({"done": done, "lengths": lengths, "state": {name: item.state_dict() for name, item in state.items()}}, file)
+            _flush(file)
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+        _flush_folder(checkpoints)
+        for older in checkpoints.iterdir():
+            if older != final:
+                shutil.rmtree(older, ignore_errors=True)
+
+    def _restore(self, state: Mapping[str, Stateful]) -> int:
+        saved = sorted((self.folder / "checkpoints").glob("update-*/state.pt"))
+        if not saved:
+            for name in ("metrics.jsonl", "samples.jsonl"):
+                (self.folder / name).write_bytes(b"")
+            return 0
+        checkpoint = torch.load(saved[-1], map_location="cpu", weights_only=True)
+        for name, item in state.items():
+            item.load_state_dict(checkpoint["state"][name])
+        for name, length in checkpoint["lengths"].items():
+            os.truncate(self.folder / name, length)
+        return int(checkpoint["done"])
+
+    @contextmanager
+    def _listen_for_interrupts(self) -> Iterator[None]:
+        def remember(_signal: int, _frame: FrameType | None) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            print("\nfinishing this update, then saving; once more to stop at once", file=sys.stderr)
+
+        try:
+            before = [(number, signal.signal(number, remember)) for number in (signal.SIGINT, signal.SIGTERM)]
+        except ValueError:  # only the main thread may listen for signals; a run in another thread is stopped by its owner
+            before = []
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+
+
+def open_run(folder: Path, manifest: RunManifest, *, save_every: int, tensorboard: bool = False, allow_inexact: bool = False) -> Run:
+    """Start a run in an empty folder, or go on with the same run; raises `RunFinished`, or `ResumeError` if it is another one."""
+    path = folder / "manifest.json"
+    if path.exists():
+        there = RunManifest.from_json(json.loads(path.read_text()))
+        _refuse_other_run(folder, there, manifest, allow_inexact=allow_inexact)
+        if (folder / "finished.json").exists():
+            raise RunFinished(folder, json.loads((folder / "finished.json").read_text()))
+    elif folder.exists() and any(folder.iterdir()):
+        raise ResumeError(f"{folder} is not empty and holds no run", expected="a new folder or a run to resume", remedy="choose another --out")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, manifest.to_json())
+    return Run(folder=folder, manifest=manifest, save_every=save_every, tensorboard=tensorboard)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file so that a reader sees the old one or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.writing")
+    with open(partial, "w") as file:
+        json.dump(value, file, indent=2, sort_keys=True)
+        file.write("\n")
+        _flush(file)
+    partial.replace(path)
+
+
+@contextmanager
+def timed(times: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds spent inside to `times["time/name"]`."""
+    start = time.perf_counter()
+    yield
+    key = TIME_PREFIX + name
+    times[key] = times.get(key, 0.0) + time.perf_counter() - start
+
+
+def _refuse_other_run(folder: Path, there: RunManifest, here: RunManifest, *, allow_inexact: bool) -> None:
+    old, new = _flat(there.to_json()), _flat(here.to_json())
+    differences = {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+    inexact = {key for key in differences if key.startswith("environment.") or key == "code_version"}
+    ignored = {key for key in differences if key.split(".")[0] in RunManifest.NEVER_COMPARED}
+    blocking = sorted(set(differences) - ignored - (inexact if allow_inexact else set()))
+    if not blocking:
+        return
+    shown = "; ".join(f"{key}: {differences[key][0]!r} there, {differences[key][1]!r} here" for key in blocking[:8])
+    only_inexact = set(blocking) <= inexact
+    raise ResumeError(
+        f"{folder} holds another run ({shown})",
+        expected="the same config, data, models, tokenizer, code and library versions as the run to resume",
+        remedy="add --allow-inexact to go on without bit-equality" if only_inexact else "choose another --out, or give the settings of that run",
+    )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {key: leaf for name, item in value.items() for key, leaf in _flat(item, f"{prefix}.{name}" if prefix else str(name)).items()}
+
+
+def _append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with open(path, "a") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a log that are safely on disk, so that a later truncation to this length finds them."""
+    with open(path, "ab") as file:
+        _flush(file)
+        return file.tell()
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tensorboard_sink(folder: Path, *, wanted: bool) -> list[Any]:
+    if not wanted:
+        return []
+    from instructloop.steps.progress import tensorboard_sink
+
+    return [tensorboard_sink(folder)]

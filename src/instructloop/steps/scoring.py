@@ -1,0 +1,50 @@
+"""What an episode is worth: the reward model reads its token ids (law A5); any other `Scorer` reads its text."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from instructloop.config import Run
+from instructloop.errors import DataError
+from instructloop.model.policy import autocast
+from instructloop.model.scalar import ScalarModel
+from instructloop.protocols import Scorer
+from instructloop.rollout.batch import Rollout
+from instructloop.text.tokenizer import Tokenizer
+
+
+def reward_model_score(reward: ScalarModel, run: Run) -> Callable[[Rollout], Tensor]:
+    """Score episodes by a reward model, at the last token of each answer; float32 [B]."""
+
+    @torch.no_grad()
+    def score(rollout: Rollout) -> Tensor:
+        device = next(reward.parameters()).device
+        parts: list[Tensor] = []
+        with autocast(run.precision, device):
+            for part in rollout.split(run.micro_batch):
+                length_B = part.prompt_length_B + part.mask_BR.sum(1)
+                parts.append(reward.scores_at_end(part.tokens_BT.to(device), length_B.to(device)).cpu())
+        return torch.cat(parts)
+
+    return score
+
+
+def text_score(scorer: Scorer, tokenizer: Tokenizer) -> Callable[[Rollout], Tensor]:
+    """Score episodes by anything that reads prompts and answers as text; float32 [B]."""
+
+    def score(rollout: Rollout) -> Tensor:
+        prompts, answers = texts(rollout, tokenizer)
+        values = list(scorer(prompts, answers))
+        if len(values) != len(answers):
+            raise DataError(f"the scorer gave {len(values)} scores for {len(answers)} answers", expected="one each, in order", remedy="correct the scorer")
+        return torch.tensor(values, dtype=torch.float32)
+
+    return score
+
+
+def texts(rollout: Rollout, tokenizer: Tokenizer) -> tuple[list[str], list[str]]:
+    """Prompts and answers of episodes as people read them."""
+    lengths = zip(rollout.tokens_BT.tolist(), rollout.prompt_length_B.tolist(), rollout.mask_BR.sum(1).tolist(), strict=True)
+    pairs = [(tokenizer.decode(row[:prompt]), tokenizer.decode(row[prompt : prompt + answer])) for row, prompt, answer in lengths]
+    return [prompt for prompt, _ in pairs], [answer for _, answer in pairs]

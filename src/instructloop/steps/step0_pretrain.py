@@ -1,0 +1,78 @@
+"""Step 0: a base model from text, for people who bring none (demos, tests, offline machines).
+
+The paper starts from GPT-3; anyone with a checkpoint starts at step 1.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from instructloop.config import Config
+from instructloop.data.pretraining import TokenStream, token_stream
+from instructloop.model.checkpoint import save_checkpoint_dir
+from instructloop.model.policy import new_policy
+from instructloop.records import Document
+from instructloop.steps.device import place
+from instructloop.steps.language import accumulate_language_loss, count_targets, mean_nll, rows_batch
+from instructloop.steps.optimization import make_optimizer, optimizer_step
+from instructloop.steps.provenance import describe_run, model_card
+from instructloop.steps.running import open_run, timed
+from instructloop.store.snapshots import open_snapshot, read_split
+from instructloop.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+
+VALID_ROWS = 64
+"""Rows of held-out text in a validation loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainInputs:
+    """What step 0 reads."""
+
+    documents: Path
+    """Snapshot of texts, with the splits `train` and `valid`."""
+    tokenizer: str | None = None
+    """Directory or hub id of a tokenizer; without it a byte-level BPE is trained on the texts."""
+
+
+def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inexact: bool = False) -> Path:
+    """Train a base model on packed rows of text; returns its directory."""
+    cfg, snapshot = config.pretrain, open_snapshot(inputs.documents)
+    tokenizer = _tokenizer(inputs, vocab=cfg.shape.vocab)
+    manifest = describe_run("pretrain", config, run_id=folder.name, snapshots={"documents": snapshot}, models={}, tokenizer=tokenizer)
+    run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
+    train, valid = (token_stream(read_split(inputs.documents, split, Document), tokenizer, cache=folder / "tokens") for split in ("train", "valid"))
+
+    policy = place(new_policy(cfg.shape, tokenizer, seed=config.run.seed))
+    optimizer = make_optimizer(policy, cfg.optimizer)
+    metrics: dict[str, float] = {}
+    for update in run.updates(cfg.updates, {"policy": policy, "optimizer": optimizer}):
+        times: dict[str, float] = {}
+        with timed(times, "update"):
+            rows_BT = train.sample_rows(update, rows=cfg.batch, length=cfg.length, seed=config.run.seed, name="pretrain")
+            batches = [rows_batch(part) for part in rows_BT.split(config.run.micro_batch)]
+            loss = accumulate_language_loss(policy, batches, config.run, count=count_targets(batches))
+            figures = optimizer_step(optimizer, cfg.optimizer, lr_step=update, total=cfg.updates)
+        metrics = {"loss": loss, **figures, **times, "time/tokens_per_second": rows_BT.numel() / times["time/update"]}
+        if (update + 1) % config.run.save_every == 0 or update + 1 == cfg.updates:
+            metrics["valid_loss"] = held_out_loss(policy, valid, config)
+        run.log(update, metrics)
+
+    summary = {"loss": metrics["loss"], "valid_loss": metrics["valid_loss"], "tokens": cfg.updates * cfg.batch * cfg.length}
+    save_checkpoint_dir(folder / "model", policy, tokenizer, manifest=manifest, card=model_card("base model", manifest, summary))
+    run.finish(summary)
+    return folder / "model"
+
+
+def held_out_loss(policy: nn.Module, valid: TokenStream, config: Config) -> float:
+    """Mean −log π per token of held-out text, in nats, on the same rows every time."""
+    rows_BT = torch.cat(list(valid.consecutive(rows=VALID_ROWS, length=config.pretrain.length)))[:VALID_ROWS]
+    return mean_nll(policy, [rows_batch(part) for part in rows_BT.split(config.run.micro_batch)], config.run)
+
+
+def _tokenizer(inputs: PretrainInputs, *, vocab: int) -> Tokenizer:
+    if inputs.tokenizer is not None:
+        return load_tokenizer(inputs.tokenizer)
+    texts = (document.text for document in read_split(inputs.documents, "train", Document))
+    return train_tokenizer(texts, vocab=vocab)
