@@ -11,17 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import SHARED, needs_shared
 
 from instructloop.errors import DataError
 from instructloop.loop.real_data import Room, connected, normalised, prepare_real_data, split_instructions, split_rankings, verify_files
 from instructloop.records import Demonstration, Prompt, Ranking
 from instructloop.store.snapshots import read_split
 
-SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 ROOM = Room(prompt=160, answer=96)
 WIDE = Room(prompt=256, answer=256)
-
-needs_collections = pytest.mark.skipif(not SHARED.exists(), reason="the collections are not beside this checkout (../shared/data)")
 
 
 def write(folder: Path, name: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -168,7 +166,7 @@ def test_groups_are_connected_components_in_any_order(rows: list[list[str]], ran
     assert connected([rows[i][::-1] for i in order]) == [groups[i] for i in order]
 
 
-@needs_collections
+@needs_shared
 def test_the_collections_yield_what_the_recipe_counts_on():
     demonstrations, prompts = split_instructions(SHARED, ROOM, seed=0)
     assert [len(demonstrations[split]) for split in ("train", "valid", "test")] == [3916, 413, 413]
@@ -181,7 +179,7 @@ def test_the_collections_yield_what_the_recipe_counts_on():
     assert not asked & held_out
 
 
-@needs_collections
+@needs_shared
 def test_no_dialogue_or_tree_of_the_collections_is_torn_apart():
     first, second = (split_rankings(SHARED, WIDE, seed=0, half=half) for half in ("half_a", "half_b"))
     owner: dict[str, set[str]] = {}
