@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_data import SHARED, needs_shared
 
 from instructloop.errors import DataError
 from instructloop.loop.real_data import Room, connected, normalised, prepare_real_data, split_instructions, split_rankings, verify_files
 from instructloop.records import Demonstration, Prompt, Ranking
 from instructloop.store.snapshots import read_split
+from shared_data import SHARED, needs_shared
 
 ROOM = Room(prompt=160, answer=96)
 WIDE = Room(prompt=256, answer=256)
