@@ -123,6 +123,7 @@ JSON = st.recursive(
 def test_any_json_object_is_a_record_or_refused(row: dict[str, Any]) -> None:
     for record in (Prompt, Demonstration, Ranking, Document):
         try:
-            assert record.from_json(row).to_json().keys() >= row.keys()
-        except DataError as error:
-            assert error.expected and error.remedy
+            made = record.from_json(row)
+        except DataError:
+            continue
+        assert made.to_json().keys() >= row.keys()

@@ -43,7 +43,7 @@ def open_compressed(path: Path) -> BinaryIO:
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        return cast(BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)))
+        return cast(BinaryIO, io.BufferedReader(_ZstdFile(path)))
     return path.open("rb")
 
 
@@ -118,6 +118,43 @@ def as_row(value: object, where: str) -> Row:
     if not isinstance(value, dict):
         raise DataError(f"{where} is a JSON {type(value).__name__}", expected="a JSON object", remedy="correct or remove it")
     return cast(Row, value)
+
+
+class _ZstdFile(io.RawIOBase):
+    """A decompressed file, of any number of frames. zstandard's own reader takes a file cut short for a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._decompressed = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._decompressed:
+            compressed = self._file.read(1 << 17)
+            if not compressed and self._frame:
+                raise EOFError("the file ends inside compressed data")
+            if not compressed:
+                return 0
+            self._decompressed = memoryview(self._decompress(compressed))
+        count = min(len(buffer), len(self._decompressed))
+        buffer[:count] = self._decompressed[:count]
+        self._decompressed = self._decompressed[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _decompress(self, compressed: bytes) -> bytes:
+        pieces: list[bytes] = []
+        while compressed:
+            frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            pieces.append(frame.decompress(compressed))
+            self._frame, compressed = (None, frame.unused_data) if frame.eof else (frame, b"")
+        return b"".join(pieces)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,0 +1,88 @@
+"""Rankings: one row per answer, one index pair per comparison, and lengths never change a rank."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instructloop.config import Text
+from instructloop.data.comparisons import RankedPrompt, collate_rankings, load_rankings
+from instructloop.records import Completion, Prompt, Provenance, Ranking
+from instructloop.text.tokenizer import train_tokenizer
+
+TOKENIZER = train_tokenizer(["a"], vocab=258)
+TEXT = Text(separator="\n", context=16, max_prompt=8, max_response=8)
+END = TOKENIZER.end_id
+
+
+def ranking(answers: list[str], ranks: list[int], *, prompt: str = "p") -> Ranking:
+    asked = Prompt(id=prompt, text=prompt, user_id="u", provenance=Provenance(origin="here"))
+    completions = tuple(Completion(id=f"c{place}", prompt_id=prompt, text=answer) for place, answer in enumerate(answers))
+    groups = tuple(tuple(f"c{place}" for place, other in enumerate(ranks) if other == rank) for rank in sorted(set(ranks)))
+    return Ranking(prompt=asked, completions=completions, groups=groups, labeler_id="l")
+
+
+def test_rows_are_prompt_and_answer() -> None:
+    (item,), dropped = load_rankings([ranking(["x", "y"], [2, 1])], TOKENIZER, TEXT)
+    assert item.answers == tuple((*TOKENIZER.encode("p\n"), *TOKENIZER.encode(answer), END) for answer in "xy")
+    assert (item.pairs, item.prompt_length, item.k) == (((1, 0),), 2, 2)
+    assert (item.prompt_id, item.source, item.labeler) == ("p", "here", "l")
+    assert dropped.kept == 1
+
+
+def test_what_does_not_fit_is_dropped_and_counted() -> None:
+    long = "x" * 8
+    records = [
+        ranking(["a", long, "b"], [1, 2, 3]),
+        ranking(["a", long], [1, 2]),
+        ranking(["a", "b"], [1, 2], prompt="p" * 8),
+        ranking(["a", "b"], [1, 1]),
+        ranking([long, "a", "b"], [1, 2, 2]),
+    ]
+    items, dropped = load_rankings(records, TOKENIZER, TEXT)
+    assert [(item.k, item.pairs) for item in items] == [(2, ((0, 1),))]
+    assert (dropped.kept, dropped.long_answers, dropped.short_rankings, dropped.long_prompts, dropped.without_pairs) == (1, 3, 1, 1, 2)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 12)), min_size=2, max_size=9))
+def test_the_answers_left_keep_their_order(drawn: list[tuple[int, int]]) -> None:
+    ranks, lengths = [rank for rank, _ in drawn], [length for _, length in drawn]
+    items, _ = load_rankings([ranking([chr(97 + place) * length for place, length in enumerate(lengths)], ranks)], TOKENIZER, TEXT)
+    fit = [place for place, length in enumerate(lengths) if length < TEXT.max_response]
+    expected = {(a, b) for a in fit for b in fit if ranks[a] < ranks[b]}
+    if not items:
+        assert not expected
+        return
+    place_of = [ord(TOKENIZER.decode(ids)[-1]) - 97 for ids in items[0].answers]
+    assert {(place_of[winner], place_of[loser]) for winner, loser in items[0].pairs} == expected
+
+
+def test_sampled_ids_are_used_as_they_are() -> None:
+    record = ranking(["x", "y"], [1, 2])
+    sampled = Completion(id="c0", prompt_id="p", text="x", token_ids=(70, 71, 72), finish_reason="length")
+    cut = Completion(id="c1", prompt_id="p", text="y", finish_reason="length")
+    record = Ranking(prompt=record.prompt, completions=(sampled, cut), groups=record.groups, labeler_id="l")
+    (item,), _ = load_rankings([record], TOKENIZER, TEXT)
+    assert [ids[2:] for ids in item.answers] == [(70, 71, 72), tuple(TOKENIZER.encode("y"))]
+
+
+def test_a_batch_points_at_its_rows() -> None:
+    items, _ = load_rankings([ranking(["x", "yy", "z"], [1, 1, 2]), ranking(["u", "v"], [2, 1], prompt="qq")], TOKENIZER, TEXT)
+    batch = collate_rankings(items, pad_id=TOKENIZER.pad_id)
+    rows = [answer for item in items for answer in item.answers]
+    assert batch.length_N.tolist() == [4, 5, 4, 5, 5]
+    for tokens, length, row in zip(batch.tokens_NT, batch.length_N, rows, strict=True):
+        assert tuple(tokens[:length].tolist()) == row
+        assert set(tokens[length:].tolist()) <= {TOKENIZER.pad_id}
+    assert list(zip(batch.winner_P.tolist(), batch.loser_P.tolist(), batch.prompt_P.tolist(), strict=True)) == [(0, 2, 0), (1, 2, 0), (4, 3, 1)]
+
+
+def test_a_batch_without_pairs_is_empty_of_them() -> None:
+    batch = collate_rankings([RankedPrompt(((5, 6), (5, 7)), (), 1, "p", "s", "l")], pad_id=1)
+    assert batch.winner_P.shape == batch.loser_P.shape == batch.prompt_P.shape == (0,)
+
+
+def test_single_pairs_are_rankings_of_two() -> None:
+    (item,), _ = load_rankings([ranking(["x", "y", "z"], [2, 1, 2])], TOKENIZER, TEXT)
+    assert [(single.answers, single.pairs) for single in item.single_pairs()] == [
+        ((item.answers[1], item.answers[0]), ((0, 1),)),
+        ((item.answers[1], item.answers[2]), ((0, 1),)),
+    ]
