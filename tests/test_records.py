@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructloop.errors import DataError
-from instructloop.records import FLAGS, Completion, Demonstration, Document, Prompt, Provenance, Ranking, Rating, Record
+from instructloop.records import FLAGS, AnswerSet, Completion, Demonstration, Document, Prompt, Provenance, Ranking, Rating, Record
 
 TEXT = st.text(max_size=20)
 MAYBE = st.none() | TEXT
@@ -55,6 +55,7 @@ RECORD = st.one_of(
     PROMPT,
     COMPLETION,
     rankings(),
+    rankings().map(lambda ranking: AnswerSet(prompt=ranking.prompt, completions=ranking.completions)),
     st.builds(Demonstration, prompt=PROMPT, text=TEXT, labeler_id=TEXT),
     st.builds(
         Rating, completion=COMPLETION, likert=st.integers(1, 7), labeler_id=TEXT, flags=st.lists(st.sampled_from(FLAGS), max_size=3).map(tuple)
@@ -90,6 +91,16 @@ def test_the_papers_example_has_five_pairs() -> None:
     ranking = ranking_of([3, 3, 2, 1])
     assert ranking.groups == (("c3",), ("c2",), ("c0", "c1"))
     assert set(ranking.pairs) == {(3, 0), (3, 1), (3, 2), (2, 0), (2, 1)}
+
+
+@pytest.mark.parametrize(("ids", "named"), [(["a"], "1 answers"), ([str(n) for n in range(10)], "10 answers"), (["a", "b", "a"], "every answer id once")])
+def test_an_answer_set_and_a_ranking_hold_two_to_nine_different_answers(ids: list[str], named: str) -> None:
+    prompt = Prompt(id="p", text="?", user_id="u")
+    completions = tuple(Completion(id=id_, prompt_id="p", text="an answer") for id_ in ids)
+    with pytest.raises(DataError, match=named):
+        AnswerSet(prompt=prompt, completions=completions)
+    with pytest.raises(DataError, match=named):
+        Ranking(prompt=prompt, completions=completions, groups=(tuple(dict.fromkeys(ids)),), labeler_id="l")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ FLAGS = (
 """The eleven binary flags of the paper's Table 3."""
 
 MIN_ANSWERS, MAX_ANSWERS = 2, 9
-"""Numbers of answers a ranking may hold; the paper collected 4 to 9, two is the pairwise case."""
+"""Numbers of answers a ranking or an answer set may hold; the paper collected 4 to 9, two is the pairwise case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,17 @@ class Demonstration(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswerSet(Record):
+    """K answers of one prompt that nobody has ranked yet, in the order in which they are to be shown."""
+
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+
+    def __post_init__(self) -> None:
+        _answer_ids(self.completions, f"the answer set of prompt {self.prompt.id!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ranking(Record):
     """K answers of one prompt in groups from best to worst, equal within a group."""
 
@@ -110,15 +121,9 @@ class Ranking(Record):
     labeler_id: str
 
     def __post_init__(self) -> None:
-        ids = [completion.id for completion in self.completions]
-        if not MIN_ANSWERS <= len(ids) <= MAX_ANSWERS:
-            raise DataError(
-                f"the ranking of prompt {self.prompt.id!r} holds {len(ids)} answers",
-                expected=f"{MIN_ANSWERS} to {MAX_ANSWERS}",
-                remedy="drop the ranking, or split it",
-            )
+        ids = _answer_ids(self.completions, f"the ranking of prompt {self.prompt.id!r}")
         ranked = [id_ for group in self.groups for id_ in group]
-        if len(set(ids)) < len(ids) or sorted(ranked) != sorted(ids) or not all(self.groups):
+        if sorted(ranked) != sorted(ids) or not all(self.groups):
             raise DataError(
                 f"the ranking of prompt {self.prompt.id!r} ranks {ranked} for the answers {ids}",
                 expected="every answer id exactly once, and no empty group",
@@ -201,8 +206,18 @@ class RunManifest(Record):
 
 
 RECORDS: Mapping[str, type[Record]] = {
-    record.__name__: record for record in (Prompt, Completion, Demonstration, Ranking, Rating, Document, Snapshot, RunManifest)
+    record.__name__: record for record in (Prompt, Completion, Demonstration, AnswerSet, Ranking, Rating, Document, Snapshot, RunManifest)
 }
+
+
+def _answer_ids(completions: tuple[Completion, ...], whose: str) -> list[str]:
+    """The ids of K answers; raises `DataError` unless K is 2 to 9 and no id comes twice."""
+    ids = [completion.id for completion in completions]
+    if not MIN_ANSWERS <= len(ids) <= MAX_ANSWERS:
+        raise DataError(f"{whose} holds {len(ids)} answers", expected=f"{MIN_ANSWERS} to {MAX_ANSWERS}", remedy="drop it, or split it")
+    if len(set(ids)) < len(ids):
+        raise DataError(f"{whose} holds the answers {ids}", expected="every answer id once", remedy="rename or drop the repeated ones")
+    return ids
 
 
 def _build(cls: type[Any], row: object, where: str) -> Any:
@@ -219,7 +234,9 @@ def _build(cls: type[Any], row: object, where: str) -> Any:
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise DataError(f"{where} lacks the key {name!r}", expected=f"the keys {', '.join(fields)}", remedy="add it")
     if values.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
-        raise DataError(f"{where} has schema {values['schema']}", expected=f"schema {SCHEMA_VERSION}", remedy="upgrade instructloop, or convert the file")
+        raise DataError(
+            f"{where} has schema {values['schema']}", expected=f"schema {SCHEMA_VERSION}", remedy="upgrade instructloop, or convert the file"
+        )
     return cls(**values)
 
 
