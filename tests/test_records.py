@@ -93,7 +93,9 @@ def test_the_papers_example_has_five_pairs() -> None:
     assert set(ranking.pairs) == {(3, 0), (3, 1), (3, 2), (2, 0), (2, 1)}
 
 
-@pytest.mark.parametrize(("ids", "named"), [(["a"], "1 answers"), ([str(n) for n in range(10)], "10 answers"), (["a", "b", "a"], "every answer id once")])
+@pytest.mark.parametrize(
+    ("ids", "named"), [(["a"], "1 answers"), ([str(n) for n in range(10)], "10 answers"), (["a", "b", "a"], "every answer id once")]
+)
 def test_an_answer_set_and_a_ranking_hold_two_to_nine_different_answers(ids: list[str], named: str) -> None:
     prompt = Prompt(id="p", text="?", user_id="u")
     completions = tuple(Completion(id=id_, prompt_id="p", text="an answer") for id_ in ids)
