@@ -134,10 +134,36 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["role", "content", "id", "text"]), inner, max_size=3),
     max_leaves=6,
 )
-KEYS = (
-    "prompt context responses ranks chosen rejected messages a b label instruction input output response id text user user_id "
-    "source tree systems synthetic time category completions groups labeler_id schema"
-).split()
+KEYS = [
+    "prompt",
+    "context",
+    "responses",
+    "ranks",
+    "chosen",
+    "rejected",
+    "messages",
+    "a",
+    "b",
+    "label",
+    "instruction",
+    "input",
+    "output",
+    "response",
+    "id",
+    "text",
+    "user",
+    "user_id",
+    "source",
+    "tree",
+    "systems",
+    "synthetic",
+    "time",
+    "category",
+    "completions",
+    "groups",
+    "labeler_id",
+    "schema",
+]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
