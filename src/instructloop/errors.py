@@ -8,7 +8,8 @@
     │   ├── ResumeError      a run folder that belongs to another run
     │   └── MissingExtra     an optional dependency that is not installed
     ├── LawBroken            a law of docs/laws.md does not hold: the numbers cannot be trusted   exit code 1
-    └── Interrupted          Ctrl-C, after everything was saved               exit code 130
+    ├── Interrupted          Ctrl-C, after everything was saved               exit code 130
+    └── RunFinished          the run asked for is already there               exit code 0
 """
 
 
@@ -67,3 +68,9 @@ class Interrupted(InstructLoopError):
     """The run was stopped by Ctrl-C; its state is saved and the message says how to go on."""
 
     exit_code = 130
+
+
+class RunFinished(InstructLoopError):
+    """The folder already holds the whole run: said, not complained about."""
+
+    exit_code = 0

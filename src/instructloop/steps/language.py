@@ -6,7 +6,8 @@ Shapes: B rows, T tokens, N targets.
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from instructloop.algo.language import projected_nll
 from instructloop.config import Run
@@ -15,7 +16,7 @@ from instructloop.model.policy import autocast, hidden_states, project
 from instructloop.text.rendering import Rendered
 
 
-def target_nll(model: nn.Module, batch: TokenBatch, cfg: Run) -> Tensor:
+def target_nll(model: PreTrainedModel, batch: TokenBatch, cfg: Run) -> Tensor:
     """−log π of each target token of the batch, float32 [N]: the token at t is predicted from the tokens before t.
 
     Targets are the tokens under `loss_mask_BT`; a row's first token has nothing before it and is never one. Logits exist
@@ -28,7 +29,7 @@ def target_nll(model: nn.Module, batch: TokenBatch, cfg: Run) -> Tensor:
         return projected_nll(hidden_BTD[:, :-1][target_BT], project(model), tokens_BT[:, 1:][target_BT], chunk=cfg.loss_chunk)
 
 
-def accumulate_language_loss(model: nn.Module, micro_batches: Sequence[TokenBatch], cfg: Run, *, count: int, coef: float = 1.0) -> float:
+def accumulate_language_loss(model: PreTrainedModel, micro_batches: Sequence[TokenBatch], cfg: Run, *, count: int, coef: float = 1.0) -> float:
     """Add the gradient of `coef · Σ nll / count` to the model's buffers, micro-batch by micro-batch; returns `Σ nll / count`.
 
     `count` is the number of targets of the global batch, so that no way of cutting it changes the result (law D1).
@@ -42,7 +43,7 @@ def accumulate_language_loss(model: nn.Module, micro_batches: Sequence[TokenBatc
 
 
 @torch.no_grad()
-def mean_nll(model: nn.Module, batches: Sequence[TokenBatch], cfg: Run) -> float:
+def mean_nll(model: PreTrainedModel, batches: Sequence[TokenBatch], cfg: Run) -> float:
     """Mean −log π per target token over all batches, in nats."""
     total, count = 0.0, 0
     for batch in batches:

@@ -28,9 +28,7 @@ def optimizer_step(optimizer: torch.optim.Optimizer, cfg: Optimizer, *, lr_step:
     that is not finite, before any weight is touched.
     """
     norm = clip_gradients((p for group in optimizer.param_groups for p in group["params"]), cfg.max_grad_norm)
-    lr = cfg.lr * lr_factor(
-        lr_step, total=total, decay=cfg.decay, final_fraction=cfg.final_fraction, warmup=cfg.warmup, warmup_from=cfg.warmup_from
-    )
+    lr = cfg.lr * lr_factor(lr_step, total=total, decay=cfg.decay, final_fraction=cfg.final_fraction, warmup=cfg.warmup, warmup_from=cfg.warmup_from)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
@@ -42,5 +40,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients together to a norm of `max_norm` at most; returns the norm before."""
     norm = float(nn.utils.clip_grad_norm_(list(parameters), max_norm))
     if not math.isfinite(norm):
-        raise LawBroken("E1", expected="a finite gradient norm", came=str(norm), usual_cause="a learning rate that is too high, or a batch with no target")
+        raise LawBroken(
+            "E1", expected="a finite gradient norm", came=str(norm), usual_cause="a learning rate that is too high, or a batch with no target"
+        )
     return norm

@@ -139,7 +139,7 @@ def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> M
     times: dict[str, float] = {}
     with timed(times, "iteration"):
         world.engine.load(world.models.policy.state_dict(), version=at.number)
-        require_weights_arrived(world.engine, world.models.policy, world.train[0], world.config)
+        require_weights_arrived(world.engine, world.models.policy, world.config)
         rollout, metrics = ppo_iteration(world.models, world.engine, world.prompts(at.number), world.pretraining(at.number), optimizers, at)
         require_unit_ratio(metrics["ratio_first_error"], world.config)
         batch = {"tokens_BT": rollout.tokens_BT, "mask_BR": rollout.mask_BR}
@@ -175,7 +175,7 @@ def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scor
     value: ScalarModel = copy.deepcopy(reward) if reward is not None else place(scalar_from_policy(policy, tokenizer, seed=config.run.seed))
     models = Models(
         policy=policy,
-        reference=copy.deepcopy(policy).requires_grad_(False),
+        reference=copy.deepcopy(policy),
         value=value,
         score=text_score(scorer, tokenizer) if scorer is not None else reward_model_score(_present(reward), config.run),
         ema=Ema(policy, config.ppo.ema) if config.ppo.ema else None,

@@ -17,7 +17,6 @@ import transformers
 
 import instructloop
 from instructloop.config import Config
-from instructloop.errors import ConfigError
 from instructloop.model.checkpoint import weights_hash
 from instructloop.records import Provenance, RunManifest, Snapshot
 from instructloop.text.tokenizer import Tokenizer
@@ -43,7 +42,7 @@ def describe_run(
     command: str | None = None,
 ) -> RunManifest:
     """The manifest of a run of `step`: resolved config, command, code and library versions, data ids, parent weights."""
-    parents = {role: weights_hash(Path(model)) if Path(model).exists() else f"hub:{model}" for role, model in models.items() if model is not None}
+    parents = {role: model_identity(model) for role, model in models.items() if model is not None}
     return RunManifest(
         provenance=Provenance(when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")),
         run_id=run_id,
@@ -56,6 +55,11 @@ def describe_run(
         parents={**parents, "tokenizer": tokenizer.fingerprint},
         environment=environment(),
     )
+
+
+def model_identity(model: Path | str) -> str:
+    """The hash of the weights in a folder, or the hub id that a model is loaded by: what manifests and records name it with."""
+    return weights_hash(Path(model)) if Path(model).exists() else f"hub:{model}"
 
 
 def environment() -> dict[str, str]:
@@ -78,12 +82,6 @@ def code_version() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{instructloop.__version__}+{digest.hexdigest()[:12]}"
-
-
-def require_context(config: Config, *, needed: int, what: str) -> None:
-    """Refuse rows longer than the context before any model is loaded."""
-    if needed > config.text.context:
-        raise ConfigError(f"{what} of {needed} tokens", expected=f"at most the context of {config.text.context}", remedy="shorten it or raise text.context")
 
 
 def model_card(step: str, manifest: RunManifest, figures: Mapping[str, Any], *, note: str = "") -> str:

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 
 import torch
 
-from instructloop.errors import Interrupted, ResumeError
+from instructloop.errors import Interrupted, ResumeError, RunFinished
 from instructloop.records import RunManifest
 from instructloop.steps.progress import Progress
 
@@ -40,14 +40,6 @@ class Stateful(Protocol):
     def state_dict(self) -> Any: ...
 
     def load_state_dict(self, state_dict: Any, /) -> Any: ...
-
-
-class RunFinished(Exception):
-    """The folder already holds the finished run; carries its closing figures. Not an error: the verb says so and exits 0."""
-
-    def __init__(self, folder: Path, summary: Mapping[str, Any]) -> None:
-        super().__init__(f"{folder} is already finished; nothing was done")
-        self.folder, self.summary = folder, summary
 
 
 @dataclass
@@ -76,7 +68,9 @@ class Run:
                 if done % self.save_every == 0 or done == total or self._interrupted:
                     self._save(done, state)
                 if self._interrupted and done < total:
-                    raise Interrupted(f"stopped after update {done} of {total}; saved. To go on, give the same command again:\n  {self.manifest.command}")
+                    raise Interrupted(
+                        f"stopped after update {done} of {total}; saved. To go on, give the same command again:\n  {self.manifest.command}"
+                    )
 
     def log(self, update: int, metrics: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl and show it; keys that differ between equal runs start with `time/`."""
@@ -155,7 +149,7 @@ def open_run(folder: Path, manifest: RunManifest, *, save_every: int, tensorboar
         there = RunManifest.from_json(json.loads(path.read_text()))
         _refuse_other_run(folder, there, manifest, allow_inexact=allow_inexact)
         if (folder / "finished.json").exists():
-            raise RunFinished(folder, json.loads((folder / "finished.json").read_text()))
+            raise RunFinished(f"{folder} is already finished; nothing was done")
     elif folder.exists() and any(folder.iterdir()):
         raise ResumeError(f"{folder} is not empty and holds no run", expected="a new folder or a run to resume", remedy="choose another --out")
     else:

@@ -37,7 +37,9 @@ def text_score(scorer: Scorer, tokenizer: Tokenizer) -> Callable[[Rollout], Tens
         prompts, answers = texts(rollout, tokenizer)
         values = list(scorer(prompts, answers))
         if len(values) != len(answers):
-            raise DataError(f"the scorer gave {len(values)} scores for {len(answers)} answers", expected="one each, in order", remedy="correct the scorer")
+            raise DataError(
+                f"the scorer gave {len(values)} scores for {len(answers)} answers", expected="one each, in order", remedy="correct the scorer"
+            )
         return torch.tensor(values, dtype=torch.float32)
 
     return score

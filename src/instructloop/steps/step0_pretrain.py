@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from instructloop.config import Config
 from instructloop.data.pretraining import TokenStream, token_stream
@@ -65,7 +65,7 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     return folder / "model"
 
 
-def held_out_loss(policy: nn.Module, valid: TokenStream, config: Config) -> float:
+def held_out_loss(policy: PreTrainedModel, valid: TokenStream, config: Config) -> float:
     """Mean −log π per token of held-out text, in nats, on the same rows every time."""
     rows_BT = torch.cat(list(valid.consecutive(rows=VALID_ROWS, length=config.pretrain.length)))[:VALID_ROWS]
     return mean_nll(policy, [rows_batch(part) for part in rows_BT.split(config.run.micro_batch)], config.run)

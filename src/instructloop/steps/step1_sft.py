@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from instructloop.algo.seeds import derive
 from instructloop.config import SFT, Config
@@ -127,7 +127,7 @@ class Plan:
         return batches
 
 
-def sft_update(policy: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, update: int) -> dict[str, float]:
+def sft_update(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, plan: Plan, update: int) -> dict[str, float]:
     """One optimizer step on the mean −log π over all target tokens of the global batch."""
     times: dict[str, float] = {}
     with timed(times, "update"):

@@ -8,7 +8,8 @@ Shapes: N answers in a batch, T tokens of a row, P pairs.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -47,16 +48,27 @@ class RewardInputs:
     """Snapshot of demonstrations; those of its split `train` score 0 on average in the end."""
 
 
-def train_reward(
-    config: Config, inputs: RewardInputs, folder: Path, *, keep: Callable[[Ranking], bool] = lambda _: True, allow_inexact: bool = False
-) -> Path:
-    """Train a reward model on the rankings that `keep` admits; returns its directory."""
+@dataclass(frozen=True)
+class Selection:
+    """Which of the rankings a training reads."""
+
+    name: str
+    """What sets this selection apart from others: stands in the manifest, and must be the same to resume."""
+    admits: Callable[[Ranking], bool]
+
+
+ALL_RANKINGS = Selection("all", lambda _: True)
+
+
+def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selection: Selection = ALL_RANKINGS, allow_inexact: bool = False) -> Path:
+    """Train a reward model on the rankings of the split `train` that `selection` admits; returns its directory."""
     cfg, tokenizer = config.reward, load_tokenizer(inputs.model)
     snapshots = {"rankings": open_snapshot(inputs.rankings), "demonstrations": open_snapshot(inputs.demonstrations)}
     manifest = describe_run("reward", config, run_id=folder.name, snapshots=snapshots, models={"trunk": inputs.model}, tokenizer=tokenizer)
+    manifest = replace(manifest, config={**manifest.config, "selection": selection.name})
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
 
-    train, dropped = load_rankings(filter(keep, read_split(inputs.rankings, "train", Ranking)), tokenizer, config.text)
+    train, dropped = load_rankings(filter(selection.admits, read_split(inputs.rankings, "train", Ranking)), tokenizer, config.text)
     valid, _ = load_rankings(read_split(inputs.rankings, "valid", Ranking), tokenizer, config.text)
     demonstrations, _ = load_demonstrations(read_split(inputs.demonstrations, "train", Demonstration), tokenizer, config.text)
     print(dropped)
@@ -160,7 +172,7 @@ def score_rankings(reward: ScalarModel, items: Sequence[RankedPrompt], config: C
     bounds = [0]
     for item in items:
         bounds.append(bounds[-1] + len(item.answers))
-    return [flat[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [flat[start:end] for start, end in pairwise(bounds)]
 
 
 def agreement(scored: Sequence[Sequence[float]], items: Sequence[RankedPrompt]) -> dict[str, float]:
@@ -180,17 +192,24 @@ def center_on(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], conf
     """Set the bias so that demonstrations score 0 on average; computed, applied and checked in float32 (law C7)."""
     if not demonstrations:
         raise DataError("there are no demonstrations to centre the scores on", expected="at least one", remedy="check the lengths dropped above")
-    device = next(reward.parameters()).device
 
     def mean_score() -> float:
-        total = 0.0
-        for start in range(0, len(demonstrations), config.run.micro_batch):
-            part = demonstrations[start : start + config.run.micro_batch]
-            rows = [torch.tensor(ids) for ids in part]
-            tokens_NT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)
-            total += float(reward.scores_at_end(tokens_NT.to(device), torch.tensor([len(row) for row in rows], device=device)).double().sum())
-        return total / len(demonstrations)
+        return float(demonstration_scores(reward, demonstrations, config, pad_id=pad_id).double().mean())
 
     reward.shift(-mean_score())
     if abs(left := mean_score()) > BIAS_TOLERANCE:
-        raise LawBroken("C7", expected=f"a mean within {BIAS_TOLERANCE}", came=f"{left}", usual_cause="scores so large that float32 cannot hold the difference")
+        raise LawBroken(
+            "C7", expected=f"a mean within {BIAS_TOLERANCE}", came=f"{left}", usual_cause="scores so large that float32 cannot hold the difference"
+        )
+
+
+@torch.no_grad()
+def demonstration_scores(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], config: Config, *, pad_id: int) -> Tensor:
+    """The score of each demonstration, prompt and answer in one row of ids; without autocast, float32 [N]."""
+    device = next(reward.parameters()).device
+    parts: list[Tensor] = []
+    for start in range(0, len(demonstrations), config.run.micro_batch):
+        rows = [torch.tensor(ids) for ids in demonstrations[start : start + config.run.micro_batch]]
+        tokens_NT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)
+        parts.append(reward.scores_at_end(tokens_NT.to(device), torch.tensor([len(row) for row in rows], device=device)).cpu())
+    return torch.cat(parts)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from instructloop.algo.advantages import gae
 from instructloop.algo.kl_control import adaptive_coef, penalty_coef
@@ -35,8 +36,8 @@ Metrics = dict[str, float]
 class Models:
     """The four models of the paper's figure, and the average of the first."""
 
-    policy: nn.Module
-    reference: nn.Module
+    policy: PreTrainedModel
+    reference: PreTrainedModel
     """π_SFT: the frozen start of the policy."""
     value: ScalarModel
     score: Callable[[Rollout], Tensor]
@@ -46,6 +47,8 @@ class Models:
 
 @dataclass(frozen=True)
 class Optimizers:
+    """Policy and value network share no weights, so each has its own."""
+
     policy: torch.optim.Optimizer
     value: torch.optim.Optimizer
 
@@ -99,7 +102,7 @@ def collect(models: Models, engine: Engine, prompts: Sequence[Sequence[int]], at
     rollout = assemble(prompts, engine.generate(prompts, at.sampling, seeds), pad_id=at.pad_id)
     rollout = replace(rollout, score_B=models.score(rollout), **score_tokens(models, rollout, at))
     if cfg.old_logprobs == "engine":
-        rollout = replace(rollout, logp_old_BR=rollout.engine_logp_BR)
+        rollout = replace(rollout, logp_old_BR=rollout.engine_logp_BR.to(rollout.logp_old_BR))
 
     mask_BR = rollout.mask_BR
     score_B = end_scores(rollout.score_B, rollout.ended_B, mode=cfg.missing_end, missing_score=cfg.missing_end_score)
@@ -163,10 +166,13 @@ def gradients(models: Models, part: Rollout, count: int, at: Iteration) -> Metri
         value_BR = models.value.values(part.tokens_BT, part.prompt_length_B, mask_BR)
     value_loss = masked_mean(value_loss_clipped(value_BR, part.value_BR, part.return_BR, clip=cfg.value_clip), mask_BR, count)
     value_loss.backward()
-    return _gradient_metrics(part, logp_BR.detach(), entropy_BR, count, cfg) | {"loss": float(policy_loss.detach()), "value_loss": float(value_loss.detach())}
+    return _gradient_metrics(part, logp_BR.detach(), entropy_BR, count, cfg) | {
+        "loss": float(policy_loss.detach()),
+        "value_loss": float(value_loss.detach()),
+    }
 
 
-def adjust(coefs: Coefficients, policy: nn.Module, rollout: Rollout, metrics: Metrics, at: Iteration) -> None:
+def adjust(coefs: Coefficients, policy: PreTrainedModel, rollout: Rollout, metrics: Metrics, at: Iteration) -> None:
     """Move the two coefficients after an iteration (law C5), each by its own rule and its own KL."""
     kl, region = at.cfg.kl, at.cfg.trust_region
     metrics |= {"kl_coef": coefs.reward_kl}
@@ -193,14 +199,14 @@ def score_tokens(models: Models, rollout: Rollout, at: Iteration) -> dict[str, T
 
 
 @torch.no_grad()
-def policy_logprobs(policy: nn.Module, rollout: Rollout, at: Iteration) -> Tensor:
+def policy_logprobs(policy: PreTrainedModel, rollout: Rollout, at: Iteration) -> Tensor:
     """log π of every response token under the policy as it is now [BR], at the sampling temperature (law A4)."""
     device = next(policy.parameters()).device
     with autocast(at.run.precision, device):
         parts = [
-            response_logprobs(
-                policy, part.tokens_BT, part.prompt_length_B, part.mask_BR, temperature=at.cfg.temperature, chunk=at.run.loss_chunk
-            )[0].cpu()
+            response_logprobs(policy, part.tokens_BT, part.prompt_length_B, part.mask_BR, temperature=at.cfg.temperature, chunk=at.run.loss_chunk)[
+                0
+            ].cpu()
             for part in _on(device, rollout, at)
         ]
     return torch.cat(parts)
