@@ -85,7 +85,7 @@ def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
 
 def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokenizer, ema: Ema | None) -> None:
     network = model.classifier if isinstance(model, ScalarModel) else model
-    if network.generation_config is not None:
+    if getattr(network, "generation_config", None) is not None:
         network.generation_config.eos_token_id, network.generation_config.pad_token_id = tokenizer.end_id, tokenizer.pad_id
     network.config.pad_token_id = tokenizer.pad_id
     network.save_pretrained(folder)

@@ -75,6 +75,7 @@ def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: 
             expected="a checkpoint of this kind of model: reward models have a score head, policies an output embedding",
             remedy="give a policy where a policy is asked for and a reward model where a reward model is",
         )
+    _align(model)
     return model.eval()
 
 
@@ -104,6 +105,13 @@ def fit_vocabulary(model: PreTrainedModel, tokenizer: Tokenizer, source: str) ->
 def vocabulary_rows(model: PreTrainedModel) -> int:
     """Tokens that the model embeds; some checkpoints embed more than their tokenizer has."""
     return cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0]
+
+
+def _align(model: PreTrainedModel) -> None:
+    # Tensors read from safetensors lie wherever the file's header ends; products of unaligned matrices round otherwise,
+    # and a model would not compute to the bit what it computed before it was saved.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def _check_folder(source: str) -> None:

@@ -76,7 +76,8 @@ def scalar_from_policy(policy: PreTrainedModel, tokenizer: Tokenizer, seed: int)
     """A scalar model with the policy's trunk, copied, and a fresh head of std 1/√(D+1) [Stiennon; law C7b], without a bias."""
     config = copy.deepcopy(policy.config)
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_id
-    classifier = AutoModelForSequenceClassification.from_config(config, dtype=policy.dtype, attn_implementation="sdpa")
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced: no other stream may notice
+        classifier = AutoModelForSequenceClassification.from_config(config, dtype=policy.dtype, attn_implementation="sdpa")
     classifier.base_model.load_state_dict(policy.base_model.state_dict())
     width = classifier.score.weight.shape[1]
     head_1D = torch.randn((1, width), generator=generator(seed, "score_head")) * (width + 1) ** -0.5
