@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructloop.data.order import rows_of_update, updates_per_epoch
+from instructloop.data.order import rows_of_stream, rows_of_update, updates_per_epoch
 from instructloop.errors import DataError
 
 
@@ -15,6 +15,13 @@ def test_an_epoch_sees_each_example_once(size: int, batch: int, epoch: int) -> N
     assert sorted(row for batch_rows in rows for row in batch_rows) == list(range(size))
     assert all(len(batch_rows) == batch for batch_rows in rows[:-1])
     assert 1 <= len(rows[-1]) <= batch
+
+
+@given(size=st.integers(1, 20), batch=st.integers(1, 50))
+def test_a_stream_has_full_batches_and_sees_all_equally_often(size: int, batch: int) -> None:
+    seen = [row for update in range(size) for row in rows_of_stream(update, size=size, batch=batch, seed=1, name="ppo")]
+    assert len(seen) == size * batch
+    assert all(sorted(seen[first : first + size]) == list(range(size)) for first in range(0, len(seen), size))
 
 
 def test_epochs_names_and_seeds_differ() -> None:

@@ -87,6 +87,20 @@ def test_a_tokenizer_without_end_token_is_refused(tmp_path: Path) -> None:
         load_tokenizer(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.Unigram([("<unk>", 0.0), ("</s>", 0.0), ("a", -1.0), ("<", -9.0), ("/", -9.0), ("s", -9.0), (">", -9.0)], unk_id=0),
+        models.WordLevel({"a": 0, "</s>": 1, "<pad>": 2}, unk_token="</s>"),
+    ],
+    ids=["pieces", "unknown"],
+)
+def test_a_vocabulary_in_which_text_can_end_an_answer_is_refused(tmp_path: Path, model: models.Model) -> None:
+    PreTrainedTokenizerFast(tokenizer_object=Backend(model), eos_token="</s>", pad_token="<pad>").save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="turns the text '</s>' into a special token"):
+        load_tokenizer(tmp_path)
+
+
 @needs_shared
 @pytest.mark.parametrize(
     ("text", "ids"),

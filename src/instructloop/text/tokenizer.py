@@ -21,6 +21,8 @@ from instructloop.errors import CheckpointError, ConfigError
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
+UNCOMMON = "\U0010fffd"
+"""A character that no vocabulary holds."""
 SMALLEST_VOCABULARY = 258
 """256 bytes, end and padding."""
 
@@ -161,13 +163,27 @@ def _complete(hf: PreTrainedTokenizerFast, name: str) -> Tokenizer:
     size = len(hf)
     if hf.pad_token_id is None or hf.pad_token_id == hf.eos_token_id:
         hf.add_special_tokens({"pad_token": PAD if hf.eos_token != PAD else "<|padding|>"})
-    return Tokenizer(
+    tokenizer = Tokenizer(
         hf=hf,
         begin_ids=_begin_ids(hf, name),
         end_id=cast(int, hf.eos_token_id),
         pad_id=cast(int, hf.pad_token_id),
         added_pad=len(hf) > size,
     )
+    _require_unforgeable(tokenizer, name)
+    return tokenizer
+
+
+def _require_unforgeable(tokenizer: Tokenizer, name: str) -> None:
+    """Unigram and word-level vocabularies can hold specials as ordinary pieces, or use the end token for unknown characters."""
+    specials = {*tokenizer.begin_ids, tokenizer.end_id, tokenizer.pad_id}
+    for text in (*tokenizer.special_names, UNCOMMON):
+        if specials & set(tokenizer.encode(text)):
+            raise CheckpointError(
+                f"the tokenizer of {name!r} turns the text {text!r} into a special token",
+                expected="text that never becomes the end of an answer, whatever it says",
+                remedy="use a checkpoint with a byte-level or byte-fallback BPE tokenizer",
+            )
 
 
 def _begin_ids(hf: PreTrainedTokenizerFast, name: str) -> tuple[int, ...]:
