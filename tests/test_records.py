@@ -60,6 +60,7 @@ RECORD = st.one_of(
     st.builds(
         Rating, completion=COMPLETION, likert=st.integers(1, 7), labeler_id=TEXT, flags=st.lists(st.sampled_from(FLAGS), max_size=3).map(tuple)
     ),
+    rankings().map(lambda ranking: AnswerSet(prompt=ranking.prompt, completions=ranking.completions)),
     st.builds(Document, id=TEXT, text=TEXT, source=TEXT),
 )
 
@@ -103,6 +104,13 @@ def test_an_answer_set_and_a_ranking_hold_two_to_nine_different_answers(ids: lis
         AnswerSet(prompt=prompt, completions=completions)
     with pytest.raises(DataError, match=named):
         Ranking(prompt=prompt, completions=completions, groups=(tuple(dict.fromkeys(ids)),), labeler_id="l")
+
+
+@pytest.mark.parametrize("ids", ["a", "abcdefghij", "aa"], ids=["one", "ten", "twice"])
+def test_answer_sets_hold_two_to_nine_different_answers(ids: str) -> None:
+    completions = tuple(Completion(id=id_, prompt_id="p", text="!") for id_ in ids)
+    with pytest.raises(DataError, match="the answer set of prompt 'p' holds"):
+        AnswerSet(prompt=Prompt(id="p", text="?", user_id="u"), completions=completions)
 
 
 @pytest.mark.parametrize(
