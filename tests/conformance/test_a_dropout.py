@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, tiny
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig
 
 from instructloop.errors import CheckpointError
 from instructloop.model.dropout import dropout_off, residual_branches, residual_dropout
 from instructloop.model.policy import hidden_states
+from tiny_models import ARCHITECTURES, tiny
 
 TOKENS_BT = torch.arange(2, 26).reshape(2, 12)
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import ARCHITECTURES, PAD_ID, tiny
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from instructloop.model.policy import check_fit, hidden_states, project, response_logprobs
 from instructloop.model.scalar import ScalarModel, scalar_from_policy
 from instructloop.text.tokenizer import Tokenizer, train_tokenizer
+from tiny_models import ARCHITECTURES, PAD_ID, tiny
 
 VOCAB = 96
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -121,7 +121,8 @@ def test_response_logprobs_whatever_the_companions(architecture: str, lengths: l
     prompt_length_B, answer_B = torch.tensor(lengths).T
     mask_BR = torch.arange(int(answer_B.max()) + 1)[None] < answer_B[:, None]
     logp_BR, entropy_BR = response_logprobs(model, pad_right(rows, extra=1), prompt_length_B, mask_BR, chunk=chunk)
-    assert logp_BR[~mask_BR].eq(0).all() and entropy_BR[~mask_BR].eq(0).all()
+    assert logp_BR[~mask_BR].eq(0).all()
+    assert entropy_BR[~mask_BR].eq(0).all()
     for row, (prompt, answer), logp_R, entropy_R in zip(rows, lengths, logp_BR, entropy_BR, strict=True):
         own_TV = model(input_ids=row[None], use_cache=False).logits[0].log_softmax(-1)[prompt - 1 :][:answer]
         torch.testing.assert_close(logp_R[:answer], own_TV.gather(-1, row[prompt:, None])[:, 0], atol=1e-9, rtol=0)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, tiny
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -13,6 +12,7 @@ from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.scalar import ScalarModel, load_scalar, scalar_from_policy
 from instructloop.records import RunManifest
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from tiny_models import ARCHITECTURES, tiny
 
 LENGTHS = [11, 3, 17, 1, 8]
 MANIFEST = RunManifest(run_id="r", step="reward", config={}, command="", code_version="", seed=0)

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import safe_open
@@ -74,8 +75,12 @@ def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
 
     A scalar model's bias is in its config and not in the hash. Raises `CheckpointError` for a folder without weights.
     """
-    digest = hashlib.sha256()
-    tensors = _folder_tensors(Path(source)) if isinstance(source, str | Path) else _model_tensors(source)
+    if not isinstance(source, str | Path):
+        # Files may name and cut tensors differently from modules, so a model's hash is that of the files it would make.
+        with TemporaryDirectory() as folder:
+            _network(source).save_pretrained(folder)
+            return weights_hash(folder)
+    digest, tensors = hashlib.sha256(), _folder_tensors(Path(source))
     for name in sorted(tensors):
         tensor = tensors[name]()
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
@@ -84,7 +89,7 @@ def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
 
 
 def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokenizer, ema: Ema | None) -> None:
-    network = model.classifier if isinstance(model, ScalarModel) else model
+    network = _network(model)
     if getattr(network, "generation_config", None) is not None:
         network.generation_config.eos_token_id, network.generation_config.pad_token_id = tokenizer.end_id, tokenizer.pad_id
     network.config.pad_token_id = tokenizer.pad_id
@@ -96,6 +101,10 @@ def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokeni
         tokenizer.save(folder / AVERAGED)
 
 
+def _network(model: PreTrainedModel | ScalarModel) -> PreTrainedModel:
+    return model.classifier if isinstance(model, ScalarModel) else model
+
+
 def _bias_note(model: ScalarModel) -> str:
     return (
         "\n## Score\n\nThe score of an answer is the classifier's logit **plus `config.score_bias`** "
@@ -105,13 +114,6 @@ def _bias_note(model: ScalarModel) -> str:
         "score = model(**batch).logits[:, 0] + model.config.score_bias\n"
         "```\n\nThe last token is found by `pad_token_id`: pad with that token and no other.\n"
     )
-
-
-def _model_tensors(model: PreTrainedModel | ScalarModel) -> dict[str, Callable[[], Tensor]]:
-    network = model.classifier if isinstance(model, ScalarModel) else model
-    saved = network.state_dict().keys()
-    buffers = {name: tensor for name, tensor in network.named_buffers() if name in saved}
-    return {name: tensor.detach for name, tensor in {**dict(network.named_parameters()), **buffers}.items()}
 
 
 def _folder_tensors(folder: Path) -> dict[str, Callable[[], Tensor]]:

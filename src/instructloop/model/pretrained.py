@@ -67,8 +67,14 @@ def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: 
     """The model of `config` with the weights at `source`, in eval mode; raises `CheckpointError` if weights are absent or incomplete."""
     try:
         model, loading = auto_class.from_pretrained(source, config=config, dtype=dtype, attn_implementation="sdpa", output_loading_info=True)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise _unreadable(source, error) from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"transformers cannot build {source}: {_first_line(error)}",
+            expected="an architecture whose attention is torch's scaled_dot_product_attention",
+            remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has it",
+        ) from error
     if missing := sorted(loading["missing_keys"]):
         raise CheckpointError(
             f"{source} lacks the weights {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''} of a {type(model).__name__}",
@@ -129,7 +135,7 @@ def _check_folder(source: str) -> None:
 
 
 def _unreadable(source: str, error: Exception) -> CheckpointError:
-    reason = str(error).strip().splitlines()[0]
+    reason = _first_line(error)
     if Path(source).is_dir():
         return CheckpointError(
             f"the checkpoint {source} cannot be read: {reason}", expected="config.json and model.safetensors", remedy="write or copy it again"
@@ -139,6 +145,10 @@ def _unreadable(source: str, error: Exception) -> CheckpointError:
         expected="a hub id that exists and a reachable hub, or a copy in the cache",
         remedy="download it where there is a network and give the local folder, or point HF_HOME at a cache that holds it",
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _check_decoder(config: PreTrainedConfig, source: str) -> None:
