@@ -1,0 +1,90 @@
+"""A key-value cache whose rows stand at different positions: one slot per sequence.
+
+transformers' own caches hold one length for all rows. Here every row writes at its own column, and the caller says by
+an explicit mask which columns a row may read (`decoder.py`). All rows' prompts start at column 0.
+
+B rows, G key/value heads, T new tokens, C columns, D head width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+@dataclass
+class Columns:
+    """Where the next token of each row is written, shared by the layers of one cache."""
+
+    capacity: int
+    write_B: Tensor
+    extent: int
+    """Columns in use: one more than the largest of `write_B`."""
+
+    def advance_to(self, write_B: Tensor, extent: int) -> None:
+        """Point every row at its next column."""
+        self.write_B, self.extent = write_B, extent
+
+
+class RowCacheLayer(CacheLayerMixin):
+    """Keys and values of one layer, [B, G, C, D]; columns beyond a row's own are zeros or leftovers, and are masked."""
+
+    is_sliding = False
+    keys: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+    values: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, columns: Columns) -> None:
+        super().__init__()
+        self.columns = columns
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Make room, with zeros: a masked column must not hold a NaN, which would survive a weight of 0."""
+        self.keys, self.values = (self._room(states) for states in (key_states, value_states))
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
+        """Store new keys and values [B, G, T, D]: prompts from column 0, a single token at its row's own column."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        tokens, extent = key_states.shape[2], self.columns.extent
+        if tokens > 1:
+            self.keys[:, :, :tokens], self.values[:, :, :tokens] = key_states, value_states
+            return key_states, value_states
+        row_B = torch.arange(len(key_states), device=key_states.device)
+        for store, states in ((self.keys, key_states), (self.values, value_states)):
+            store[row_B, :, self.columns.write_B] = states[:, :, 0]
+        return self.keys[:, :, :extent], self.values[:, :, :extent]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Length and offset of what `update` returns."""
+        return self.columns.extent, 0
+
+    def get_seq_length(self) -> int:
+        """Columns in use."""
+        return self.columns.extent if self.is_initialized else 0
+
+    def get_max_length(self) -> int:
+        """Columns there are."""
+        return self.columns.capacity
+
+    def keep(self, row_B: Tensor) -> None:
+        """Drop, reorder or repeat rows."""
+        self.keys, self.values = self.keys.index_select(0, row_B), self.values.index_select(0, row_B)
+
+    def _room(self, states: Tensor) -> Tensor:
+        rows, heads, _, width = states.shape
+        return states.new_zeros(rows, heads, self.columns.capacity, width)
+
+
+class RowCache(Cache):
+    """The layers of a model's cache, all at the same per-row columns."""
+
+    def __init__(self, *, layers: int, columns: Columns) -> None:
+        self.columns = columns
+        super().__init__(layers=[RowCacheLayer(columns) for _ in range(layers)])
+
+    def keep(self, row_B: Tensor) -> None:
+        """Drop, reorder or repeat rows, in every layer."""
+        for layer in self.layers:
+            layer.keep(row_B)  # pyright: ignore[reportAttributeAccessIssue]
