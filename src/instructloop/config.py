@@ -139,8 +139,6 @@ class Pretrain:
     """Tokens in a row."""
     updates: int
     """Updates in all."""
-    valid_fraction: float = 0.02
-    """Share of the documents held out for validation, chosen by a hash of their id [ours]."""
 
     def __post_init__(self) -> None:
         _require(
@@ -291,16 +289,31 @@ class PPO:
     """Validation prompts answered at each look."""
 
     def __post_init__(self) -> None:
-        _require(self.iterations >= 1 and self.inner_epochs >= 1, f"iterations {self.iterations}, inner_epochs {self.inner_epochs}", "at least 1", "raise them")
+        _require(
+            self.iterations >= 1 and self.inner_epochs >= 1,
+            f"iterations {self.iterations}, inner_epochs {self.inner_epochs}",
+            "at least 1",
+            "raise them",
+        )
         _require(
             self.minibatches >= 1 and self.episodes % self.minibatches == 0,
             f"{self.episodes} episodes in {self.minibatches} minibatches",
             "a number of episodes that the minibatches divide",
             "the paper uses 512 in 8",
         )
-        _require(0 < self.gamma <= 1 and 0 <= self.lam <= 1, f"gamma {self.gamma}, lam {self.lam}", "gamma in (0, 1], lam in [0, 1]", "the paper uses gamma 1")
+        _require(
+            0 < self.gamma <= 1 and 0 <= self.lam <= 1,
+            f"gamma {self.gamma}, lam {self.lam}",
+            "gamma in (0, 1], lam in [0, 1]",
+            "the paper uses gamma 1",
+        )
         _require(self.temperature > 0, f"the rollout temperature is {self.temperature}", "more than 0", "the paper uses 1")
-        _require(self.ptx_coef >= 0 and self.ptx_ratio >= 1, f"ptx_coef {self.ptx_coef}, ptx_ratio {self.ptx_ratio}", "0 or more; at least 1", "use ptx_coef 0 for plain PPO")
+        _require(
+            self.ptx_coef >= 0 and self.ptx_ratio >= 1,
+            f"ptx_coef {self.ptx_coef}, ptx_ratio {self.ptx_ratio}",
+            "0 or more; at least 1",
+            "use ptx_coef 0 for plain PPO",
+        )
         _require(0 <= self.ema < 1, f"ema is {self.ema}", "in [0, 1)", "the paper uses 0.992; 0 keeps no average")
 
 

@@ -7,10 +7,10 @@ snapshot). `to_json` and `from_json` are inverse to each other; unknown or missi
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
 
 from instructloop.errors import DataError
 
@@ -195,11 +195,11 @@ class RunManifest(Record):
     command: str
     code_version: str
     seed: int
-    snapshots: Mapping[str, str] = field(default_factory=dict)
+    snapshots: Mapping[str, str] = field(default_factory=dict[str, str])
     """Role of the data ("demonstrations", "rankings", …) -> snapshot id."""
-    parents: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict[str, str])
     """Role of the model ("policy", "reward", …) -> hash of its weights."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Library versions, thread count, device: what bit-equality depends on."""
     NEVER_COMPARED: ClassVar[tuple[str, ...]] = ("command", "provenance")
     """Fields in which two runs may differ and still be the same run."""
@@ -223,6 +223,7 @@ def _answer_ids(completions: tuple[Completion, ...], whose: str) -> list[str]:
 def _build(cls: type[Any], row: object, where: str) -> Any:
     if not isinstance(row, Mapping):
         raise _mistyped(where, row, "a JSON object")
+    row = cast(Mapping[str, Any], row)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if unknown := sorted(set(row) - set(fields)):
         raise DataError(f"{where} has the unknown key {unknown[0]!r}", expected=f"some of {', '.join(fields)}", remedy="remove or rename it")
@@ -243,7 +244,7 @@ def _build(cls: type[Any], row: object, where: str) -> Any:
 def _parse(hint: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type[Any], hint), value, where)
+        return _build(cast(type[Any], hint), value, where)
     if origin in (Union, types.UnionType):
         return _parse_union(args, value, where)
     if origin is Literal:
@@ -253,11 +254,11 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise _mistyped(where, value, "a list")
-        return tuple(_parse(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return tuple(_parse(args[0], item, f"{where}[{i}]") for i, item in enumerate(cast(Sequence[Any], value)))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise _mistyped(where, value, "a JSON object")
-        return {str(key): _parse(args[1], item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {str(key): _parse(args[1], item, f"{where}[{key!r}]") for key, item in cast(Mapping[Any, Any], value).items()}
     return _parse_scalar(hint, value, where)
 
 

@@ -2,15 +2,16 @@
 
     arguments = parse("demo", Arguments, argv)
     arguments, config = parse_recipe("ppo", Arguments, argv, sections=("text", "run", "ppo"))
+    VERB = TrainingVerb("ppo", Arguments, sections=("text", "run", "ppo"), train=_train)
 
 A flag is a field of the dataclass, its help the docstring under the field, its default the field's or the recipe's.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import tyro
 
@@ -29,6 +30,25 @@ class RunFolder:
     """Run folder; if it holds the same run, unfinished, the run goes on where it stopped."""
     allow_inexact: bool = False
     """Go on even where library versions or threads differ from those the run began with, without bit-equality."""
+
+
+@dataclass(frozen=True)
+class TrainingVerb(Generic[Arguments]):
+    """A verb that trains one model: what it is asked, the settings it reads, and how it is run."""
+
+    name: str
+    arguments: type[Arguments]
+    sections: tuple[str, ...]
+    train: Callable[[Arguments, Config], Path]
+    """Train, and return the folder of the model."""
+
+    def parse(self, argv: Sequence[str]) -> tuple[Arguments, Config]:
+        """The arguments and the config of one command line."""
+        return parse_recipe(self.name, self.arguments, argv, sections=self.sections)
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Train, and print where the model is."""
+        print(self.train(*self.parse(argv)))
 
 
 def parse(verb: str, arguments: type[Arguments], argv: Sequence[str]) -> Arguments:

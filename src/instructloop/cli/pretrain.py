@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instructloop.cli.parsing import RunFolder, parse_recipe
+from instructloop.cli.parsing import RunFolder, TrainingVerb
+from instructloop.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,14 @@ class PretrainArguments(RunFolder):
 
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
-    asked, config = parse_recipe("pretrain", PretrainArguments, argv, sections=("text", "run", "pretrain"))
+    VERB.run(argv)
+
+
+def _train(asked: PretrainArguments, config: Config) -> Path:
     from instructloop.steps.step0_pretrain import PretrainInputs, pretrain
 
     inputs = PretrainInputs(documents=asked.documents, tokenizer=asked.tokenizer)
-    print(pretrain(config, inputs, asked.out, allow_inexact=asked.allow_inexact))
+    return pretrain(config, inputs, asked.out, allow_inexact=asked.allow_inexact)
+
+
+VERB = TrainingVerb("pretrain", PretrainArguments, sections=("text", "run", "pretrain"), train=_train)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from instructloop.cli.parsing import RunFolder, parse_recipe
+from instructloop.cli.parsing import RunFolder, TrainingVerb
+from instructloop.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,14 @@ class SFTArguments(RunFolder):
 
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
-    asked, config = parse_recipe("sft", SFTArguments, argv, sections=("text", "run", "sft", "sft_ptx_init"))
+    VERB.run(argv)
+
+
+def _train(asked: SFTArguments, config: Config) -> Path:
     from instructloop.steps.step1_sft import SFTInputs, train_sft
 
     inputs = SFTInputs(model=asked.model, demonstrations=asked.demonstrations, pretraining=asked.pretraining)
-    print(train_sft(config, inputs, asked.out, stage=asked.stage, allow_inexact=asked.allow_inexact))
+    return train_sft(config, inputs, asked.out, stage=asked.stage, allow_inexact=asked.allow_inexact)
+
+
+VERB = TrainingVerb("sft", SFTArguments, sections=("text", "run", "sft", "sft_ptx_init"), train=_train)

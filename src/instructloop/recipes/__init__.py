@@ -1,8 +1,8 @@
 """Functions that return a complete Config. Standard library only.
 
-    tiny          seconds on any machine: tests, and the shape of the loop
-    real_small    two CPU cores and real human data: runs/real_small.sh
-    paper_*       the paper's settings at its three sizes (App. C)
+tiny          seconds on any machine: tests, and the shape of the loop
+real_small    two CPU cores and real human data: runs/real_small.sh
+paper_*       the paper's settings at its three sizes (App. C)
 """
 
 from collections.abc import Callable, Mapping

@@ -14,12 +14,16 @@ PTX_COEF = 0.5
 
 def paper_1p3b() -> Config:
     """The 1.3 B policy."""
-    return _paper(sft_lr=9.65e-6, init_lr=5e-6, batch=32, value_lr=9e-6, shape=ModelShape(layers=24, width=2048, heads=16, vocab=50_258, context=2048))
+    return _paper(
+        sft_lr=9.65e-6, init_lr=5e-6, batch=32, value_lr=9e-6, shape=ModelShape(layers=24, width=2048, heads=16, vocab=50_258, context=2048)
+    )
 
 
 def paper_6b() -> Config:
     """The 6 B policy."""
-    return _paper(sft_lr=9.65e-6, init_lr=1.04e-5, batch=32, value_lr=9e-6, shape=ModelShape(layers=32, width=4096, heads=32, vocab=50_258, context=2048))
+    return _paper(
+        sft_lr=9.65e-6, init_lr=1.04e-5, batch=32, value_lr=9e-6, shape=ModelShape(layers=32, width=4096, heads=32, vocab=50_258, context=2048)
+    )
 
 
 def paper_175b() -> Config:

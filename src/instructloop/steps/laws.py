@@ -1,10 +1,9 @@
 """The laws every run checks on the model it trains and not on a toy (docs/laws.md).
 
-    A1  before the first update of an iteration, π / π_old is 1 on every sampled token
-    A2  the engine's log-probabilities are the trainer's
-    A7  weights that were handed to the engine have arrived
+A1  before the first update of an iteration, π / π_old is 1 on every sampled token
+A2  the engine's log-probabilities are the trainer's
+A7  weights that were handed to the engine have arrived
 """
-
 
 import torch
 from torch import Tensor

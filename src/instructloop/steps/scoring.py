@@ -11,6 +11,7 @@ from instructloop.model.policy import autocast
 from instructloop.model.scalar import ScalarModel
 from instructloop.protocols import Scorer
 from instructloop.rollout.batch import Rollout
+from instructloop.steps.device import device
 from instructloop.text.tokenizer import Tokenizer
 
 
@@ -19,13 +20,12 @@ def reward_model_score(reward: ScalarModel, run: Run) -> Callable[[Rollout], Ten
 
     @torch.no_grad()
     def score(rollout: Rollout) -> Tensor:
-        device = next(reward.parameters()).device
-        parts: list[Tensor] = []
-        with autocast(run.precision, device):
-            for part in rollout.split(run.micro_batch):
-                length_B = part.prompt_length_B + part.mask_BR.sum(1)
-                parts.append(reward.scores_at_end(part.tokens_BT.to(device), length_B.to(device)).cpu())
-        return torch.cat(parts)
+        score_B = torch.zeros(len(rollout), dtype=reward.head.weight.dtype)
+        for rows_B in rollout.by_length().split(run.micro_batch):
+            part = rollout[rows_B].trimmed().to(device())
+            with autocast(run.precision, device()):
+                score_B[rows_B] = reward.scores_at_end(part.tokens_BT, part.prompt_length_B + part.mask_BR.sum(1)).cpu()
+        return score_B
 
     return score
 

@@ -26,6 +26,7 @@ from instructloop.model.policy import autocast, response_logprobs
 from instructloop.model.scalar import ScalarModel
 from instructloop.protocols import Engine, Sampling
 from instructloop.rollout.batch import Rollout, assemble
+from instructloop.steps.device import device
 from instructloop.steps.language import accumulate_language_loss, count_targets, rows_batch
 from instructloop.steps.optimization import optimizer_step
 
@@ -129,7 +130,7 @@ def update(models: Models, optimizers: Optimizers, minibatch: Rollout, pretraini
     moments = masked_moments(minibatch.advantage_BR, minibatch.mask_BR)
     minibatch = replace(minibatch, advantage_BR=whiten(minibatch.advantage_BR, minibatch.mask_BR, *moments))
 
-    parts = [gradients(models, part, count, at) for part in minibatch.split(at.run.micro_batch)]
+    parts = [gradients(models, minibatch[rows_B], count, at) for rows_B in minibatch.by_length().split(at.run.micro_batch)]
     metrics: Metrics = {name: sum(part[name] for part in parts) for name in parts[0]} | {"ratio_error": max(part["ratio_error"] for part in parts)}
     if at.cfg.ptx_coef:
         batches = [rows_batch(rows) for rows in pretraining_BT.split(at.run.micro_batch)]
@@ -145,11 +146,10 @@ def update(models: Models, optimizers: Optimizers, minibatch: Rollout, pretraini
 
 def gradients(models: Models, part: Rollout, count: int, at: Iteration) -> Metrics:
     """Add the policy's and the value network's gradient of one micro-batch to their buffers; `count` as in `update`."""
-    cfg, device = at.cfg, next(models.policy.parameters()).device
-    part = part.to(device)
-    mask_BR, region = part.mask_BR, cfg.trust_region
+    cfg, region, part = at.cfg, at.cfg.trust_region, part.trimmed().to(device())
+    mask_BR = part.mask_BR
 
-    with autocast(at.run.precision, device):
+    with autocast(at.run.precision, device()):
         logp_BR, entropy_BR = response_logprobs(
             models.policy, part.tokens_BT, part.prompt_length_B, mask_BR, temperature=cfg.temperature, chunk=at.run.loss_chunk
         )
@@ -162,7 +162,7 @@ def gradients(models: Models, part: Rollout, count: int, at: Iteration) -> Metri
     policy_loss = masked_mean(loss_BR, mask_BR, count)
     policy_loss.backward()
 
-    with autocast(at.run.precision, device):
+    with autocast(at.run.precision, device()):
         value_BR = models.value.values(part.tokens_BT, part.prompt_length_B, mask_BR)
     value_loss = masked_mean(value_loss_clipped(value_BR, part.value_BR, part.return_BR, clip=cfg.value_clip), mask_BR, count)
     value_loss.backward()
@@ -185,31 +185,20 @@ def adjust(coefs: Coefficients, policy: PreTrainedModel, rollout: Rollout, metri
             coefs.trust_region = penalty_coef(coefs.trust_region, moved, target=region.target)
 
 
-@torch.no_grad()
 def score_tokens(models: Models, rollout: Rollout, at: Iteration) -> dict[str, Tensor]:
-    """log π_old, log π_SFT and V of every response token, in the micro-batch shapes of the update, so that the first ratio is 1."""
-    device = next(models.policy.parameters()).device
-    with autocast(at.run.precision, device):
-        value_BR = torch.cat([models.value.values(part.tokens_BT, part.prompt_length_B, part.mask_BR).cpu() for part in _on(device, rollout, at)])
+    """log π_old, log π_SFT and V of every response token, three [BR]."""
+    values = models.value.values
     return {
         "logp_old_BR": policy_logprobs(models.policy, rollout, at),
         "logp_ref_BR": policy_logprobs(models.reference, rollout, at),
-        "value_BR": value_BR,
+        "value_BR": _of_tokens(rollout, at, lambda part: values(part.tokens_BT, part.prompt_length_B, part.mask_BR)),
     }
 
 
-@torch.no_grad()
 def policy_logprobs(policy: PreTrainedModel, rollout: Rollout, at: Iteration) -> Tensor:
     """log π of every response token under the policy as it is now [BR], at the sampling temperature (law A4)."""
-    device = next(policy.parameters()).device
-    with autocast(at.run.precision, device):
-        parts = [
-            response_logprobs(policy, part.tokens_BT, part.prompt_length_B, part.mask_BR, temperature=at.cfg.temperature, chunk=at.run.loss_chunk)[
-                0
-            ].cpu()
-            for part in _on(device, rollout, at)
-        ]
-    return torch.cat(parts)
+    settings = {"temperature": at.cfg.temperature, "chunk": at.run.loss_chunk}
+    return _of_tokens(rollout, at, lambda part: response_logprobs(policy, part.tokens_BT, part.prompt_length_B, part.mask_BR, **settings)[0])
 
 
 def rollout_metrics(rollout: Rollout) -> Metrics:
@@ -249,5 +238,12 @@ def _gradient_metrics(part: Rollout, logp_BR: Tensor, entropy_BR: Tensor, count:
     }
 
 
-def _on(device: torch.device, rollout: Rollout, at: Iteration) -> Iterator[Rollout]:
-    return (part.to(device) for part in rollout.split(at.run.micro_batch))
+@torch.no_grad()
+def _of_tokens(rollout: Rollout, at: Iteration, figure: Callable[[Rollout], Tensor]) -> Tensor:
+    """A figure of every response token [BR], computed in micro-batches of like lengths."""
+    parts = [(rows_B, rollout[rows_B].trimmed()) for rows_B in rollout.by_length().split(at.run.micro_batch)]
+    figure_BR = torch.zeros(rollout.mask_BR.shape, dtype=torch.float64 if at.run.precision == "fp64" else torch.float32)
+    for rows_B, part in parts:
+        with autocast(at.run.precision, device()):
+            figure_BR[rows_B, : part.mask_BR.shape[1]] = figure(part.to(device())).cpu()
+    return figure_BR
