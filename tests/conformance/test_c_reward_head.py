@@ -122,8 +122,15 @@ def test_the_value_network_starts_as_the_reward_model(architecture: str, tokeniz
 
 
 def test_nothing_but_parameters_is_trained(tokenizer: Tokenizer) -> None:
-    """The bias is set, never learned: an optimizer does not see it, a resumed run does."""
+    """The bias is set, never learned."""
     model = reward_model("gpt_neox", tokenizer)
     assert "score_bias" not in dict(model.named_parameters())
-    assert "score_bias" in model.state_dict()
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_a_resumed_bias_is_saved(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model, resumed = reward_model("llama", tokenizer), reward_model("llama", tokenizer)
+    model.shift(0.5)
+    resumed.load_state_dict(model.state_dict())
+    save_checkpoint_dir(tmp_path / "reward", resumed, tokenizer, manifest=MANIFEST, card="")
+    assert float(load_scalar(tmp_path / "reward", precision="fp32", tokenizer=tokenizer, context=64).score_bias) == 0.5

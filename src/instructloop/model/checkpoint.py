@@ -93,6 +93,8 @@ def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokeni
     if getattr(network, "generation_config", None) is not None:
         network.generation_config.eos_token_id, network.generation_config.pad_token_id = tokenizer.end_id, tokenizer.pad_id
     network.config.pad_token_id = tokenizer.pad_id
+    if isinstance(model, ScalarModel):
+        network.config.score_bias = float(model.score_bias)
     network.save_pretrained(folder)
     tokenizer.save(folder)
     if ema is not None:

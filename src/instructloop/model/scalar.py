@@ -64,7 +64,6 @@ class ScalarModel(nn.Module):
     def shift(self, amount: float) -> None:
         """Add a constant to every scalar: after reward training, minus the mean score of the demonstrations (law C7)."""
         self.score_bias += amount
-        self.classifier.config.score_bias = float(self.score_bias)
 
     def _read(self, hidden: Tensor) -> Tensor:
         weight = self.head.weight
