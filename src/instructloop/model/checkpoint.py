@@ -24,6 +24,7 @@ from instructloop.errors import CheckpointError, DataError
 from instructloop.model.ema import Ema
 from instructloop.model.pretrained import AVERAGED
 from instructloop.model.scalar import ScalarModel
+from instructloop.model.silence import without_bars
 from instructloop.records import RunManifest
 from instructloop.text.tokenizer import Tokenizer
 
@@ -78,7 +79,7 @@ def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
     if not isinstance(source, str | Path):
         # Files may name and cut tensors differently from modules, so a model's hash is that of the files it would make.
         with TemporaryDirectory() as folder:
-            _network(source).save_pretrained(folder)
+            _save_weights(_network(source), folder)
             return weights_hash(folder)
     digest, tensors = hashlib.sha256(), _folder_tensors(Path(source))
     for name in sorted(tensors):
@@ -95,12 +96,17 @@ def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokeni
     network.config.pad_token_id = tokenizer.pad_id
     if isinstance(model, ScalarModel):
         network.config.score_bias = float(model.score_bias)
-    network.save_pretrained(folder)
+    _save_weights(network, folder)
     tokenizer.save(folder)
     if ema is not None:
         with ema.applied(model):
-            network.save_pretrained(folder / AVERAGED)
+            _save_weights(network, folder / AVERAGED)
         tokenizer.save(folder / AVERAGED)
+
+
+def _save_weights(network: PreTrainedModel, folder: str | Path) -> None:
+    with without_bars():
+        network.save_pretrained(folder)
 
 
 def _network(model: PreTrainedModel | ScalarModel) -> PreTrainedModel:
