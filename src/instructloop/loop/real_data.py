@@ -14,8 +14,11 @@ Left out, with the reason:
 
     squality (demonstrations, rankings)   its answers are judged against a story that fits into no small context
     prompts_by_user                       first lines of small talk, and role plays: unlike the demonstrations
+
+    python -m instructloop.loop.real_data --data ../shared/data --out out/real/data
 """
 
+import argparse
 import dataclasses
 import hashlib
 import re
@@ -27,6 +30,7 @@ from typing import TypeVar
 
 from instructloop.errors import DataError
 from instructloop.loop.results import markdown_table
+from instructloop.recipes import RECIPES
 from instructloop.records import Demonstration, Document, Prompt, Ranking, Record, Snapshot
 from instructloop.store.conversations import Turn, prompt_text
 from instructloop.store.jsonl import Row, read_jsonl
@@ -94,6 +98,10 @@ class RealData:
             for split, counts in snapshot.counts.items()
         ]
         return markdown_table(["data", "split", "records", "sources", "never in two splits; no source names its people"], rows)
+
+
+RANKING_ROOM = Room(prompt=256, answer=256)
+"""Dialogues are longer than instructions; the reward models of the real run read 512 tokens."""
 
 
 def prepare_real_data(data: Path, folder: Path, *, instructions: Room, rankings: Room, seed: int = 0) -> RealData:
@@ -260,3 +268,18 @@ def _tells_answers_apart(ranking: Ranking) -> bool:
 def _with_licence(record: Judged) -> Judged:
     licence = LICENCES.get(origin_of(record))
     return dataclasses.replace(record, prompt=dataclasses.replace(record.prompt, consent=licence)) if licence else record
+
+
+def main() -> None:
+    """Freeze the snapshots of the real run and print what is in them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the collections")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the snapshots")
+    asked = parser.parse_args()
+    text = RECIPES["real_small"]().text
+    room = Room(prompt=text.max_prompt, answer=text.max_response)
+    print(prepare_real_data(asked.data, asked.out, instructions=room, rankings=RANKING_ROOM).table())
+
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,9 @@ from instructloop.store.jsonl import read_jsonl
 RUNS = ("base", "sft", "sft_ptx_init", "reward", "reward_held_out", "ppo", "ppo_ptx")
 """Run folders in the order in which they are made."""
 
+POLICIES = {"sft": "SFT", "start": "start of PPO", "ppo": "PPO", "ppo_ptx": "PPO-ptx"}
+"""Name in evaluation.json -> name in the tables."""
+
 Curve = tuple[list[float], list[float]]
 
 
@@ -60,11 +63,12 @@ def _pictures() -> Iterator[Picture]:
     )
     yield Picture(
         name="reward_accuracy",
-        labels=Labels(title="Reward models: pairwise accuracy on validation", x="update", y="accuracy"),
-        lines={"reward model": ("reward", "valid_accuracy"), "held-out reward model": ("reward_held_out", "valid_accuracy")},
+        labels=Labels(title="Reward models: pairwise accuracy on the batch", x="update", y="accuracy"),
+        lines={"reward model": ("reward", "accuracy"), "held-out reward model": ("reward_held_out", "accuracy")},
     )
-    yield of_both("score", "Score by the reward model", "score", "score")
-    yield of_both("held_out_score", "Score by the held-out reward model", "held_out_score", "score")
+    yield of_both("score", "Score by the reward model, sampled answers", "score", "score")
+    yield of_both("valid_score", "Score by the reward model, validation prompts", "valid_score", "score")
+    yield of_both("held_out_score", "Score by the held-out reward model, validation prompts", "valid_heldout_score", "score")
     yield of_both("kl", "Distance from the start of PPO", "kl", "nats per answer")
     yield of_both("pretraining_loss", "Loss on pretraining text", "pretraining_loss", nats)
 
@@ -86,11 +90,29 @@ TABLES = (
     Table(title="Reward: log loss and calibration", rows={"log loss": "reward.log_loss", "expected error": "reward.calibration.expected_error"}),
     Table(
         title="Score by the held-out reward model, test prompts",
-        rows={"SFT": "held_out_score.sft", "PPO": "held_out_score.ppo", "PPO-ptx": "held_out_score.ppo_ptx"},
+        rows={
+            **{title: f"policies.{name}.held_out_score" for name, title in POLICIES.items()},
+            "PPO − start": "gain_over_start.ppo_held_out",
+            "PPO-ptx − start": "gain_over_start.ppo_ptx_held_out",
+        },
     ),
     Table(
+        title="Score by the reward model that PPO was trained against, test prompts",
+        rows={
+            **{title: f"policies.{name}.score" for name, title in POLICIES.items()},
+            "PPO − start": "gain_over_start.ppo_reward",
+            "PPO-ptx − start": "gain_over_start.ppo_ptx_reward",
+        },
+    ),
+    Table(
+        title="Distance from the start of PPO, nats per answer, test prompts",
+        rows={title: f"policies.{name}.kl_to_start" for name, title in POLICIES.items() if name != "start"},
+    ),
+    Table(title="Tokens of an answer", rows={title: f"policies.{name}.response_tokens" for name, title in POLICIES.items()}),
+    Table(title="Share of answers that end by themselves", rows={title: f"policies.{name}.ended_share" for name, title in POLICIES.items()}),
+    Table(
         title="Loss on held-out text, nats per token",
-        rows={"trigram": "text.trigram", "base": "text.base", "SFT": "text.sft", "PPO": "text.ppo", "PPO-ptx": "text.ppo_ptx"},
+        rows={"trigram": "text.trigram", "base": "text.base", **{title: f"text.{name}" for name, title in POLICIES.items()}},
     ),
 )
 

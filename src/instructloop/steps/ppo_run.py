@@ -31,7 +31,7 @@ from instructloop.rollout.sampling import training_sampling
 from instructloop.steps.device import place
 from instructloop.steps.guards import Alarms, require_finite
 from instructloop.steps.language import mean_nll, rows_batch
-from instructloop.steps.laws import require_engine_parity, require_unit_ratio, require_weights_arrived
+from instructloop.steps.laws import load_engine, require_engine_parity, require_unit_ratio
 from instructloop.steps.optimization import make_optimizer
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import Run, open_run, timed
@@ -42,6 +42,8 @@ from instructloop.text.tokenizer import Tokenizer, load_tokenizer, require_same
 
 HELD_OUT_ROWS = 64
 """Rows of held-out text in each look at the pretraining loss."""
+AFTER_UPDATES = -1
+"""Version of weights that are looked at, not sampled from for training."""
 SAMPLES_SHOWN = 8
 """Episodes written to samples.jsonl at a time."""
 
@@ -138,8 +140,7 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
 def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> Metrics:
     times: dict[str, float] = {}
     with timed(times, "iteration"):
-        world.engine.load(world.models.policy.state_dict(), version=at.number)
-        require_weights_arrived(world.engine, world.models.policy, world.config)
+        load_engine(world.engine, world.models.policy, version=at.number)
         rollout, metrics = ppo_iteration(world.models, world.engine, world.prompts(at.number), world.pretraining(at.number), optimizers, at)
         require_unit_ratio(metrics["ratio_first_error"], world.config)
         batch = {"tokens_BT": rollout.tokens_BT, "mask_BR": rollout.mask_BR}
@@ -157,7 +158,7 @@ def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> M
 def look_at_validation(world: World) -> Metrics:
     """Score of the policy as it is on validation prompts, by both reward models, and its loss on held-out text."""
     cfg = world.config
-    world.engine.load(world.models.policy.state_dict(), version=-1)
+    load_engine(world.engine, world.models.policy, version=AFTER_UPDATES)
     seeds = [derive(cfg.run.seed, "validation", row) for row in range(len(world.valid))]
     rollout = assemble(world.valid, world.engine.generate(world.valid, world.sampling, seeds), pad_id=world.tokenizer.pad_id)
     figures = {"valid_score": float(world.models.score(rollout).double().mean())}
