@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import ARCHITECTURES, END_ID, PAD_ID, tiny
 from transformers import PreTrainedModel
 
 from instructloop.errors import CheckpointError, ConfigError, LawBroken
@@ -15,6 +14,7 @@ from instructloop.rollout.batch import assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.probe import probe_parity, random_prompts, refuse_stale_weights, refuse_unless_equal
 from instructloop.rollout.sampling import training_sampling
+from tiny_models import ARCHITECTURES, END_ID, PAD_ID, tiny
 
 VOCAB = 96
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -42,7 +42,8 @@ def own_logprobs(model: PreTrainedModel, prompt: list[int], answer: Generated, t
 
 def assert_close(ours: list[list[float]], theirs: list[list[float]], tolerance: float) -> None:
     assert [len(row) for row in ours] == [len(row) for row in theirs]
-    torch.testing.assert_close(torch.tensor(sum(ours, [])).double(), torch.tensor(sum(theirs, [])).double(), rtol=0, atol=tolerance)
+    for row, expected in zip(ours, theirs, strict=True):
+        assert row == pytest.approx(expected, rel=0, abs=tolerance)
 
 
 @dtypes
@@ -106,7 +107,7 @@ GPT2 = tiny("gpt2", vocab=VOCAB)
 
 @pytest.mark.parametrize("truncation", [{"top_p": 0.9}, {"top_k": 50}])
 def test_a4_truncated_sampling_is_refused_for_training(truncation: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="top_p .* and top_k .*"):
+    with pytest.raises(ConfigError, match=r"top_p .* and top_k .*"):
         training_sampling(replace(LONG, **truncation))
 
 
@@ -157,7 +158,8 @@ def test_a7_weights_are_cast_and_the_rotary_angles_are_not() -> None:
     other = tiny("gpt_neox", vocab=VOCAB, dtype=torch.float32, seed=1)
     engine.load(other.state_dict(), version=1)
     assert {parameter.dtype for parameter in engine.model.parameters()} == {torch.bfloat16}
-    assert engine.holds(other.state_dict()) and not engine.holds(policy.state_dict())
+    assert engine.holds(other.state_dict())
+    assert not engine.holds(policy.state_dict())
     for ours, theirs in zip(engine.model.buffers(), policy.buffers(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -172,7 +174,8 @@ def test_a7_weights_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(CheckpointError, match="weights for the engine"):
             engine.load(wrong, version=1)
-    assert engine.version == 0 and engine.holds(state)
+    assert engine.version == 0
+    assert engine.holds(state)
 
 
 @dtypes
@@ -180,7 +183,8 @@ def test_a7_weights_that_do_not_fit_are_refused() -> None:
 def test_a2_the_probe_accepts_an_engine_that_agrees(architecture: str, dtype: torch.dtype) -> None:
     model, precision = tiny(architecture, vocab=VOCAB, dtype=dtype), "fp64" if dtype == torch.float64 else "fp32"
     parity = probe_parity(engine_of(model), model, random_prompts(VOCAB, seed=0), precision=precision)
-    assert parity.largest <= TOLERANCE[dtype] and parity.tokens == 8 * 24
+    assert parity.largest <= TOLERANCE[dtype]
+    assert parity.tokens == 8 * 24
     refuse_unless_equal(parity, precision=precision, parity_mean=0.03, parity_p999=0.3)
 
 

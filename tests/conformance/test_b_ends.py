@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import PAD_ID, tiny
 
 from instructloop.protocols import Generated, Sampling
 from instructloop.rollout.batch import assemble
 from instructloop.rollout.engine import LocalEngine, cut_at_stop
+from tiny_models import PAD_ID, tiny
 
 VOCAB = 96
 PROMPTS = [[7, 3, 9], [5], [11, 60, 3, 4, 8, 2, 90, 33], [44, 12]]
@@ -49,6 +49,7 @@ def test_b1_b3_cut_and_assembled(answers: list[list[int]], stop: int) -> None:
     rollout = assemble([[3]] * len(answers), generated, pad_id=stop)
     for row, ids in enumerate(answers):
         length = ids.index(stop) + 1 if stop in ids else len(ids)
-        assert rollout.mask_BR[row].sum() == length and rollout.mask_BR[row, :length].all()
+        assert rollout.mask_BR[row].sum() == length
+        assert rollout.mask_BR[row, :length].all()
         assert bool(rollout.ended_B[row]) == (stop in ids)
         assert not torch.any(rollout.engine_logp_BR[row][~rollout.mask_BR[row]])

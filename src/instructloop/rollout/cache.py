@@ -31,8 +31,6 @@ class RowCacheLayer(CacheLayerMixin):
     """Keys and values of one layer, [B, G, C, D]; columns beyond a row's own are zeros or leftovers, and are masked."""
 
     is_sliding = False
-    keys: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
-    values: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, columns: Columns) -> None:
         super().__init__()
@@ -47,14 +45,14 @@ class RowCacheLayer(CacheLayerMixin):
         """Store new keys and values [B, G, T, D]: prompts from column 0, a single token at its row's own column."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        tokens, extent = key_states.shape[2], self.columns.extent
+        (keys, values), tokens, extent = self._stores(), key_states.shape[2], self.columns.extent
         if tokens > 1:
-            self.keys[:, :, :tokens], self.values[:, :, :tokens] = key_states, value_states
+            keys[:, :, :tokens], values[:, :, :tokens] = key_states, value_states
             return key_states, value_states
         row_B = torch.arange(len(key_states), device=key_states.device)
-        for store, states in ((self.keys, key_states), (self.values, value_states)):
-            store[row_B, :, self.columns.write_B] = states[:, :, 0]
-        return self.keys[:, :, :extent], self.values[:, :, :extent]
+        keys[row_B, :, self.columns.write_B] = key_states[:, :, 0]
+        values[row_B, :, self.columns.write_B] = value_states[:, :, 0]
+        return keys[:, :, :extent], values[:, :, :extent]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Length and offset of what `update` returns."""
@@ -70,7 +68,12 @@ class RowCacheLayer(CacheLayerMixin):
 
     def keep(self, row_B: Tensor) -> None:
         """Drop, reorder or repeat rows."""
-        self.keys, self.values = self.keys.index_select(0, row_B), self.values.index_select(0, row_B)
+        self.keys, self.values = (store.index_select(0, row_B) for store in self._stores())
+
+    def _stores(self) -> tuple[Tensor, Tensor]:
+        assert self.keys is not None, "a cache is written before it is read"
+        assert self.values is not None
+        return self.keys, self.values
 
     def _room(self, states: Tensor) -> Tensor:
         rows, heads, _, width = states.shape

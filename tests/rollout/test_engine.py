@@ -1,0 +1,77 @@
+"""What the engine refuses, and how its cache is driven."""
+
+import pytest
+import torch
+from transformers import FalconMambaConfig, FalconMambaForCausalLM, MistralConfig, MistralForCausalLM
+
+from instructloop.errors import CheckpointError, ConfigError, DataError, LawBroken
+from instructloop.protocols import Sampling
+from instructloop.rollout.engine import LocalEngine
+from tiny_models import PAD_ID, tiny
+
+POLICY = tiny("llama", vocab=96)
+ENGINE = LocalEngine(POLICY, pad_id=PAD_ID, slots=2)
+
+
+@torch.no_grad()
+def next_logits(rows: list[list[int]]) -> torch.Tensor:
+    return torch.stack([POLICY(input_ids=torch.tensor([row]), use_cache=False).logits[0, -1] for row in rows])
+
+
+def test_rows_can_be_dropped_reordered_and_repeated_between_steps() -> None:
+    rows = [[5, 6], [7, 8, 9, 10], [11]]
+    decoder = ENGINE.start(rows, room=3)
+    torch.testing.assert_close(decoder.logits_BV, next_logits(rows))
+    for kept, ids in (([2, 0, 1, 2], [1, 2, 3, 4]), ([3, 1], [5, 6]), ([1, 1, 0], [7, 8, 9])):
+        decoder.keep(torch.tensor(kept))
+        torch.testing.assert_close(decoder.logits_BV, next_logits([rows[i] for i in kept]))
+        decoder.step(torch.tensor(ids))
+        rows = [[*rows[i], id_] for i, id_ in zip(kept, ids, strict=True)]
+        torch.testing.assert_close(decoder.logits_BV, next_logits(rows))
+
+
+def test_what_does_not_fit_the_context_is_refused_with_what_would() -> None:
+    with pytest.raises(ConfigError, match="ask for 28 new tokens at most"):
+        ENGINE.generate([[3], [3] * 100], Sampling(max_new_tokens=29), [0, 1])
+    assert len(ENGINE.generate([[3] * 100], Sampling(max_new_tokens=28), [0])[0].ids) == 28
+
+
+def test_empty_prompts_and_uneven_arguments_are_refused() -> None:
+    with pytest.raises(DataError, match="prompt 1 is empty"):
+        ENGINE.generate([[3], []], Sampling(max_new_tokens=2), [0, 1])
+    with pytest.raises(ConfigError, match="1 seeds for 2 prompts"):
+        ENGINE.generate([[3], [4]], Sampling(max_new_tokens=2), [0])
+    with pytest.raises(ConfigError, match="1 answers for 2 prompts"):
+        ENGINE.logprobs([[3], [4]], [[5]])
+    with pytest.raises(ConfigError, match="temperature is 0"):
+        ENGINE.logprobs([[3]], [[5]], temperature=0.0)
+    with pytest.raises(ConfigError, match="slots is 0"):
+        LocalEngine(POLICY, pad_id=PAD_ID, slots=0)
+
+
+def test_nothing_asked_is_nothing_answered() -> None:
+    assert ENGINE.generate([], Sampling(max_new_tokens=2), []) == []
+    assert ENGINE.logprobs([], []) == []
+
+
+def test_a_policy_with_a_nan_is_refused() -> None:
+    broken = tiny("llama", vocab=96)
+    with torch.no_grad():
+        broken.get_output_embeddings().weight[4, 0] = torch.nan
+    with pytest.raises(LawBroken, match="E1"):
+        LocalEngine(broken, pad_id=PAD_ID).generate([[3], [4, 5]], Sampling(max_new_tokens=2), [0, 1])
+
+
+def test_a_model_without_attention_is_refused() -> None:
+    shape = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 1, "state_size": 4}
+    with pytest.raises(CheckpointError, match="attention"):
+        LocalEngine(FalconMambaForCausalLM(FalconMambaConfig(**shape)), pad_id=PAD_ID)
+
+
+def test_a_sliding_window_is_the_context() -> None:
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 16}
+    policy = MistralForCausalLM(MistralConfig(vocab_size=32, sliding_window=8, max_position_embeddings=64, **shape)).double().eval()
+    engine = LocalEngine(policy, pad_id=PAD_ID)
+    assert len(engine.generate([[3, 4]], Sampling(max_new_tokens=6), [0])[0].ids) == 6
+    with pytest.raises(ConfigError, match="context of 8"):
+        engine.generate([[3, 4]], Sampling(max_new_tokens=7), [0])
