@@ -12,7 +12,7 @@ from instructloop.cli.main import VERBS, main
 from instructloop.errors import Interrupted, LawBroken
 
 HELP_SECONDS = 0.5
-RECIPE_VERBS = sorted({"pretrain", "sft", "reward", "select", "ppo", "sweep"} & set(VERBS))
+RECIPE_VERBS = sorted({"pretrain", "sft", "reward", "ppo", "sweep"} & set(VERBS))
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,7 @@ def test_help_lists_every_verb_at_once() -> None:
 
 
 def test_every_verb_is_a_module_and_every_module_of_a_verb_is_listed() -> None:
-    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "main", "parsing", "refusals"}
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "inputs", "main", "parsing", "refusals"}
     assert modules == set(VERBS)
 
 

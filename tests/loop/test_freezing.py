@@ -62,6 +62,16 @@ def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path, capsys: pyt
     assert "none.jsonl" in capsys.readouterr().err
 
 
+def test_a_split_without_records_and_a_call_without_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"prompt": "why?"}\n')
+    assert main(["snapshot", str(file), "--kind", "prompts", "--out", str(tmp_path / "frozen")]) == 2
+    assert "none of 1 records fell into the split" in capsys.readouterr().err
+    assert main(["snapshot", "--kind", "prompts", "--out", str(tmp_path / "frozen")]) == 2
+    assert "no file is given" in capsys.readouterr().err
+    assert not (tmp_path / "frozen").exists()
+
+
 def test_documents_have_no_user() -> None:
     with pytest.raises(ConfigError, match="documents split by user"):
         SplitRule(fractions=HALVES, by="user").split_of(Document(id="d", text="t"))

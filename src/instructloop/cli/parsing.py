@@ -2,12 +2,13 @@
 
     arguments = parse("demo", Arguments, argv)
     arguments, config = parse_recipe("ppo", Arguments, argv, sections=("text", "run", "ppo"))
-    VERB = TrainingVerb("ppo", Arguments, sections=("text", "run", "ppo"), train=_train)
+    VERB = TrainingVerb("ppo", Arguments, sections=("text", "run", "ppo"), inputs=Inputs(models=("policy",)), train=_train)
 
 A flag is a field of the dataclass, its help the docstring under the field, its default the field's or the recipe's.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 import tyro
 
+from instructloop.cli.inputs import Inputs
 from instructloop.cli.refusals import mistyped
 from instructloop.config import Config
 from instructloop.errors import ConfigError
@@ -39,6 +41,7 @@ class TrainingVerb(Generic[Arguments]):
     name: str
     arguments: type[Arguments]
     sections: tuple[str, ...]
+    inputs: Inputs
     train: Callable[[Arguments, Config], Path]
     """Train, and return the folder of the model."""
 
@@ -47,13 +50,15 @@ class TrainingVerb(Generic[Arguments]):
         return parse_recipe(self.name, self.arguments, argv, sections=self.sections)
 
     def run(self, argv: Sequence[str]) -> None:
-        """Train, and print where the model is."""
-        print(self.train(*self.parse(argv)))
+        """Look at the inputs, train, and print where the model is."""
+        asked, config = self.parse(argv)
+        self.inputs.require(asked)
+        print(self.train(asked, config))
 
 
 def parse(verb: str, arguments: type[Arguments], argv: Sequence[str]) -> Arguments:
     """The arguments of a verb without a recipe; a mistake prints the nearest flag and exits with code 2."""
-    return tyro.cli(arguments, prog=f"instructloop {verb}", args=argv)
+    return tyro.cli(arguments, prog=f"instructloop {verb}", args=argv, config=(tyro.conf.DisallowNone,))
 
 
 def parse_recipe(verb: str, arguments: type[Arguments], argv: Sequence[str], *, sections: Sequence[str]) -> tuple[Arguments, Config]:
@@ -63,7 +68,7 @@ def parse_recipe(verb: str, arguments: type[Arguments], argv: Sequence[str], *, 
     """
     name, rest = _recipe_name(verb, arguments, argv)
     recipe = _recipes()[name]()
-    parsed = tyro.cli(_with_sections(arguments, recipe, sections), prog=f"instructloop {verb} {name}", args=rest)
+    parsed = tyro.cli(_with_sections(arguments, recipe, sections), prog=f"instructloop {verb} {name}", args=rest, config=(tyro.conf.DisallowNone,))
     return parsed, dataclasses.replace(recipe, **{section: getattr(parsed, section) for section in sections})
 
 
@@ -86,9 +91,18 @@ def _recipe_overview(verb: str, usage: str, arguments: type[Any]) -> str:
     recipes = _recipes()
     width = max(map(len, recipes)) + 2
     lines = "\n".join(f"  {name:{width}}{(recipe.__doc__ or '').strip().splitlines()[0]}" for name, recipe in recipes.items())
+    asked, optional = _flags(arguments)
     first = next(iter(recipes))
-    hint = f"`instructloop {verb} {first} --help` lists every flag, with that recipe's values."
-    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\n{hint}"
+    hint = f"`instructloop {verb} {first} --help` explains these and lists every setting, with that recipe's values."
+    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\nneeded:    {asked}\noptional:  {optional}\n\n{hint}"
+
+
+def _flags(arguments: type[Any]) -> tuple[str, str]:
+    """The flags of a verb without its settings: those that must be given, and the others."""
+    fields = dataclasses.fields(arguments)
+    needed = [field.default is dataclasses.MISSING for field in fields]
+    flags = ["--" + field.name.replace("_", "-") for field in fields]
+    return " ".join(itertools.compress(flags, needed)), " ".join(flag for flag, is_needed in zip(flags, needed, strict=True) if not is_needed)
 
 
 def _recipes() -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instructloop.cli.inputs import Data, Inputs
 from instructloop.cli.parsing import RunFolder, TrainingVerb
 from instructloop.config import Config
 
@@ -30,4 +31,10 @@ def _train(asked: PretrainArguments, config: Config) -> Path:
     return pretrain(config, inputs, asked.out, allow_inexact=asked.allow_inexact)
 
 
-VERB = TrainingVerb("pretrain", PretrainArguments, sections=("text", "run", "pretrain"), train=_train)
+VERB = TrainingVerb(
+    "pretrain",
+    PretrainArguments,
+    sections=("text", "run", "pretrain"),
+    inputs=Inputs(snapshots={"documents": Data("documents")}),
+    train=_train,
+)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instructloop.cli.inputs import Data, Inputs
 from instructloop.cli.parsing import RunFolder, TrainingVerb
 from instructloop.config import Config
 
@@ -38,4 +39,10 @@ def _train(asked: RewardArguments, config: Config) -> Path:
     return train_with_report(config, inputs, asked.out, allow_inexact=asked.allow_inexact)
 
 
-VERB = TrainingVerb("reward", RewardArguments, sections=("text", "run", "reward"), train=_train)
+VERB = TrainingVerb(
+    "reward",
+    RewardArguments,
+    sections=("text", "run", "reward"),
+    inputs=Inputs(snapshots={"rankings": Data("rankings"), "demonstrations": Data("demonstrations", splits=("train",))}, models=("model",)),
+    train=_train,
+)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from instructloop.cli.inputs import Data, Inputs
 from instructloop.cli.parsing import RunFolder, TrainingVerb
 from instructloop.config import Config
 
@@ -35,4 +36,10 @@ def _train(asked: SFTArguments, config: Config) -> Path:
     return train_sft(config, inputs, asked.out, stage=asked.stage, allow_inexact=asked.allow_inexact)
 
 
-VERB = TrainingVerb("sft", SFTArguments, sections=("text", "run", "sft", "sft_ptx_init"), train=_train)
+VERB = TrainingVerb(
+    "sft",
+    SFTArguments,
+    sections=("text", "run", "sft", "sft_ptx_init"),
+    inputs=Inputs(snapshots={"demonstrations": Data("demonstrations"), "pretraining": Data("documents", splits=("train",))}, models=("model",)),
+    train=_train,
+)

@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from instructloop.cli.parsing import parse
+from instructloop.errors import DataError
 from instructloop.loop.freezing import Kind, SplitRule, freeze_files, parse_fractions
 
 
@@ -16,7 +17,7 @@ from instructloop.loop.freezing import Kind, SplitRule, freeze_files, parse_frac
 class Snapshot:
     """Read data files of any layout known, split them, and freeze them into a folder that training reads and nothing alters."""
 
-    files: tyro.conf.Positional[tuple[Path, ...]]
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")]
     """JSON lines (.jsonl, .gz, .zst), Parquet or, for documents, plain text."""
     out: Path
     """New folder for the snapshot."""
@@ -35,6 +36,8 @@ class Snapshot:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("snapshot", Snapshot, argv)
+    if not asked.files:
+        raise DataError("no file is given", expected="the files to freeze, before the flags", remedy="see `instructloop snapshot --help`")
     rule = SplitRule(fractions=parse_fractions(asked.split), by=asked.by, seed=asked.seed)
     command = shlex.join(["instructloop", "snapshot", *argv])
     snapshot = freeze_files(asked.files, asked.out, kind=asked.kind, rule=rule, layout=asked.layout, query=command)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from instructloop.errors import ConfigError
+from instructloop.errors import ConfigError, DataError
 from instructloop.records import Demonstration, Document, Prompt, Ranking, Snapshot
 from instructloop.store import layouts
 from instructloop.store.snapshots import freeze
@@ -48,12 +48,18 @@ class SplitRule:
 def freeze_files(files: Sequence[Path], out: Path, *, kind: Kind, rule: SplitRule, layout: str | None = None, query: str = "") -> Snapshot:
     """Read files of any known layout, put each record into its split and freeze the whole into `out`.
 
-    Raises `DataError` for a file that cannot be read, and whatever `SplitRule.split_of` raises.
+    Raises `DataError` for a file that cannot be read or a split that stays empty, and whatever `SplitRule.split_of` raises.
     """
     splits: dict[str, list[Row]] = {split: [] for split in rule.fractions}
     for file in files:
         for record in READERS[kind](file, layout=layout):
             splits[rule.split_of(record)].append(record)
+    if empty := [split for split, records in splits.items() if not records]:
+        raise DataError(
+            f"none of {sum(map(len, splits.values()))} records fell into the split {empty[0]!r}",
+            expected="a record or more in every split",
+            remedy="give more records, another --seed or other shares (--split)",
+        )
     return freeze(out, splits, query=query, source_of=source_of)
 
 

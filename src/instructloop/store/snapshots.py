@@ -50,7 +50,7 @@ def freeze(folder: str | Path, splits: Mapping[str, Iterable[Record]], *, query:
 def open_snapshot(folder: str | Path) -> Snapshot:
     """The snapshot in `folder`; raises `DataError` unless every file is as it was frozen."""
     folder = Path(folder)
-    snapshot = _read_description(folder)
+    snapshot = read_description(folder)
     for name, expected in snapshot.files.items():
         came = _hash_file(folder / name) if (folder / name).is_file() else "absent"
         if came != expected:
@@ -67,12 +67,32 @@ def open_snapshot(folder: str | Path) -> Snapshot:
 def read_split(folder: str | Path, split: str, record: type[R]) -> Iterator[R]:
     """The records of one split; raises `DataError` if there is no such split or it holds another type."""
     folder = Path(folder)
-    snapshot = _read_description(folder)
+    snapshot = read_description(folder)
     if split not in snapshot.counts:
         raise DataError(f"{folder} has no split {split!r}", expected=f"one of {', '.join(snapshot.counts)}", remedy="name another split")
     if snapshot.record != record.__name__:
         raise DataError(f"{folder} holds {snapshot.record} records", expected=f"{record.__name__} records", remedy="give another snapshot")
     yield from read_records(folder / f"{split}{SUFFIX}", record)
+
+
+def read_description(folder: str | Path) -> Snapshot:
+    """What the snapshot in `folder` says of itself, its files unread; raises `DataError` if there is no snapshot."""
+    folder = Path(folder)
+    try:
+        row = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        snapshot = Snapshot.from_json(row)
+    except (OSError, ValueError, DataError) as error:
+        raise DataError(
+            f"{folder} is not a snapshot: {str(error).splitlines()[0]}",
+            expected=f"a folder with {DESCRIPTION}, made by `instructloop snapshot`",
+            remedy="check the path, or freeze the data first",
+        ) from error
+    unsafe = [name for name in snapshot.files if Path(name).name != name]
+    if unsafe or snapshot.record not in RECORDS:
+        raise DataError(
+            f"{folder / DESCRIPTION} names {unsafe or snapshot.record}", expected="files of the folder, a known record", remedy="restore it"
+        )
+    return snapshot
 
 
 def origin_of(record: Record) -> str:
@@ -132,21 +152,3 @@ def _identity(files: Mapping[str, str]) -> str:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_description(folder: Path) -> Snapshot:
-    try:
-        row = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        snapshot = Snapshot.from_json(row)
-    except (OSError, ValueError, DataError) as error:
-        raise DataError(
-            f"{folder} is not a snapshot: {str(error).splitlines()[0]}",
-            expected=f"a folder with {DESCRIPTION}, made by `instructloop snapshot`",
-            remedy="check the path, or freeze the data first",
-        ) from error
-    unsafe = [name for name in snapshot.files if Path(name).name != name]
-    if unsafe or snapshot.record not in RECORDS:
-        raise DataError(
-            f"{folder / DESCRIPTION} names {unsafe or snapshot.record}", expected="files of the folder, a known record", remedy="restore it"
-        )
-    return snapshot
