@@ -1,6 +1,7 @@
 """Guards of a run: numbers that must be finite (law E1), and alarms for what silently goes wrong (law E2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,18 +11,40 @@ from torch import Tensor
 from instructloop.errors import LawBroken
 from instructloop.steps.running import Run
 
+ENTROPY_FLOOR = 0.05
+"""Share of the first iteration's entropy below which the policy has collapsed."""
+RATIO_DRIFT = 0.1
+"""Distance of the mean ratio from 1, and nats per token from the sampling policy, that one iteration's updates should not exceed."""
 
-def require_finite(run: Run, batch: Mapping[str, Any], **tensors: Tensor) -> None:
-    """Raise `LawBroken` E1 naming the first tensor that holds a NaN or an infinity; the batch is saved first."""
+
+class NotFinite(LawBroken):
+    """Law E1: raised where a NaN or an infinity is found, before any weight is touched; `tensors` is the batch at fault."""
+
+    def __init__(self, name: str, found: Tensor, batch: Mapping[str, Any], *, kept_in: str = "") -> None:
+        super().__init__(
+            "E1",
+            expected=f"finite values in {name}",
+            came=f"{int((~torch.isfinite(found)).sum())} of {found.numel()} are not{kept_in}",
+            usual_cause="a learning rate that is too high, a broken checkpoint, or a scorer that divides by zero",
+        )
+        self.name, self.found, self.tensors = name, found, {**batch, name: found}
+
+
+def require_finite(batch: Mapping[str, Any], **tensors: Tensor) -> None:
+    """Raise `NotFinite` for the first of `tensors` that holds a NaN or an infinity."""
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
-            path = run.save_offender({**batch, **tensors})
-            raise LawBroken(
-                "E1",
-                expected=f"finite values in {name}",
-                came=f"{int((~torch.isfinite(tensor)).sum())} of {tensor.numel()} are not; the batch is in {path}",
-                usual_cause="a learning rate that is too high, float16 overflow, or a broken checkpoint",
-            )
+            raise NotFinite(name, tensor.detach(), batch)
+
+
+@contextmanager
+def offender_kept(run: Run) -> Iterator[None]:
+    """Save the batch that breaks law E1 inside to `offending_batch.pt`, and say so in the error."""
+    try:
+        yield
+    except NotFinite as broken:
+        path = run.save_offender(broken.tensors)
+        raise NotFinite(broken.name, broken.found, broken.tensors, kept_in=f"; the batch is in {path}") from None
 
 
 @dataclass
@@ -29,8 +52,6 @@ class Alarms:
     """Watches the metrics of PPO and says what looks wrong, once per kind until it looks right again."""
 
     max_response: int
-    entropy_floor: float = 0.05
-    """Share of the first iteration's entropy below which the policy has collapsed."""
     history: dict[str, list[float]] = field(default_factory=dict)
     raised: list[str] = field(default_factory=list)
 
@@ -53,11 +74,14 @@ class Alarms:
         noise = 3 * metrics["kl_standard_error"] + 1e-3
         if metrics["kl"] < -noise:
             held["kl"] = f"mean KL to the start is {metrics['kl']:.3f} nats, below zero beyond noise: are policy and reference scored alike?"
-        if metrics["ratio_first_error"] > 0.1:
-            held["ratio"] = f"the first ratio of the iteration is off by {metrics['ratio_first_error']:.3f}: π_old was not made by this policy"
+        if abs(metrics["ratio"] - 1) > RATIO_DRIFT or metrics["approx_kl"] > RATIO_DRIFT:
+            held["ratio"] = (
+                f"the policy drifts from the one that sampled: mean ratio {metrics['ratio']:.3f}, {metrics['approx_kl']:.3f} nats per token; "
+                "is the learning rate too high?"
+            )
         if metrics["response_tokens"] > 0.95 * self.max_response > 1.5 * self.history["response_tokens"][0]:
             held["length"] = f"answers run to {metrics['response_tokens']:.0f} of {self.max_response} tokens: the reward may pay for length"
-        if metrics["entropy"] < self.entropy_floor * self.history["entropy"][0]:
+        if metrics["entropy"] < ENTROPY_FLOOR * self.history["entropy"][0]:
             held["entropy"] = f"entropy fell to {metrics['entropy']:.3f} nats per token: the policy says one thing only"
         if metrics["ended_share"] < 0.5:
             held["end"] = f"only {metrics['ended_share']:.0%} of the answers end by themselves"

@@ -13,6 +13,7 @@ from instructloop.algo.language import projected_nll
 from instructloop.config import Run
 from instructloop.data.demonstrations import TokenBatch
 from instructloop.model.policy import autocast, hidden_states, project
+from instructloop.steps.guards import require_finite
 from instructloop.text.rendering import Rendered
 
 
@@ -37,6 +38,7 @@ def accumulate_language_loss(model: PreTrainedModel, micro_batches: Sequence[Tok
     total = 0.0
     for batch in micro_batches:
         nll = target_nll(model, batch, cfg).sum() / count
+        require_finite({"tokens_BT": batch.tokens_BT, "loss_mask_BT": batch.loss_mask_BT}, loss=nll)
         (coef * nll).backward()
         total += float(nll.detach())
     return total
@@ -55,6 +57,11 @@ def mean_nll(model: PreTrainedModel, batches: Sequence[TokenBatch], cfg: Run) ->
 def rows_batch(tokens_BT: Tensor) -> TokenBatch:
     """Full rows of running text as a batch: every token but the first of a row is a target."""
     return TokenBatch(tokens_BT=tokens_BT, loss_mask_BT=torch.ones_like(tokens_BT, dtype=torch.bool), position_BT=None, segment_BT=None)
+
+
+def tokens_of(batches: Sequence[TokenBatch]) -> dict[str, list[Tensor]]:
+    """The token ids of a batch, to be kept if it breaks law E1."""
+    return {"tokens_BT": [batch.tokens_BT for batch in batches]}
 
 
 def count_targets(batches: Sequence[TokenBatch]) -> int:

@@ -1,33 +1,33 @@
 """Adam as the paper used it, and one guarded optimizer step."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from instructloop.algo.schedules import lr_factor
 from instructloop.config import Optimizer
-from instructloop.errors import LawBroken
+from instructloop.steps.guards import NotFinite
 
 
 def make_optimizer(model: nn.Module, cfg: Optimizer) -> torch.optim.Optimizer:
     """AdamW over `model`; weight decay, if any, falls on matrices only."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": cfg.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [(name, p) for name, p in named if p.dim() >= 2], "weight_decay": cfg.weight_decay},
+        {"params": [(name, p) for name, p in named if p.dim() < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=cfg.lr, betas=(cfg.beta1, cfg.beta2), eps=cfg.eps, fused=True)
 
 
-def optimizer_step(optimizer: torch.optim.Optimizer, cfg: Optimizer, *, lr_step: int, total: int) -> dict[str, float]:
+def optimizer_step(optimizer: torch.optim.Optimizer, cfg: Optimizer, *, lr_step: int, total: int, batch: Mapping[str, Any]) -> dict[str, float]:
     """Clip the accumulated gradient, set the scheduled learning rate, step, and clear the gradient.
 
-    `lr_step` counts what the schedule counts (updates, or iterations of PPO) from 0. Raises `LawBroken` E1 on a gradient
-    that is not finite, before any weight is touched.
+    `lr_step` counts what the schedule counts (updates, or iterations of PPO) from 0. Raises `NotFinite` with the `batch`
+    on a gradient that is not finite, before any weight is touched.
     """
-    norm = clip_gradients((p for group in optimizer.param_groups for p in group["params"]), cfg.max_grad_norm)
+    norm = clip_gradients(optimizer, cfg.max_grad_norm, batch)
     lr = cfg.lr * lr_factor(lr_step, total=total, decay=cfg.decay, final_fraction=cfg.final_fraction, warmup=cfg.warmup, warmup_from=cfg.warmup_from)
     for group in optimizer.param_groups:
         group["lr"] = lr
@@ -36,11 +36,17 @@ def optimizer_step(optimizer: torch.optim.Optimizer, cfg: Optimizer, *, lr_step:
     return {"grad_norm": norm, "lr": lr}
 
 
-def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float, batch: Mapping[str, Any]) -> float:
     """Scale all gradients together to a norm of `max_norm` at most; returns the norm before."""
-    norm = float(nn.utils.clip_grad_norm_(list(parameters), max_norm))
-    if not math.isfinite(norm):
-        raise LawBroken(
-            "E1", expected="a finite gradient norm", came=str(norm), usual_cause="a learning rate that is too high, or a batch with no target"
-        )
-    return norm
+    gradients = _gradients(optimizer)
+    norm = nn.utils.get_total_norm(gradients.values())
+    if not bool(norm.isfinite()):
+        name, gradient = next(((name, g) for name, g in gradients.items() if not bool(g.isfinite().all())), ("norm", norm))
+        raise NotFinite(f"gradient of {name}", gradient, batch)
+    nn.utils.clip_grads_with_norm_((p for group in optimizer.param_groups for p in group["params"]), max_norm, norm)
+    return float(norm)
+
+
+def _gradients(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    named = (pair for group in optimizer.param_groups for pair in zip(group["param_names"], group["params"], strict=True))
+    return {name: parameter.grad for name, parameter in named if parameter.grad is not None}

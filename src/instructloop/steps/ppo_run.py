@@ -29,7 +29,7 @@ from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.sampling import training_sampling
 from instructloop.steps.device import place
-from instructloop.steps.guards import Alarms, require_finite
+from instructloop.steps.guards import Alarms, offender_kept
 from instructloop.steps.language import mean_nll, rows_batch
 from instructloop.steps.laws import load_engine, require_engine_parity, require_unit_ratio
 from instructloop.steps.optimization import make_optimizer
@@ -139,12 +139,10 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
 
 def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> Metrics:
     times: dict[str, float] = {}
-    with timed(times, "iteration"):
+    with offender_kept(run), timed(times, "iteration"):
         load_engine(world.engine, world.models.policy, version=at.number)
         rollout, metrics = ppo_iteration(world.models, world.engine, world.prompts(at.number), world.pretraining(at.number), optimizers, at)
         require_unit_ratio(metrics["ratio_first_error"], world.config)
-        batch = {"tokens_BT": rollout.tokens_BT, "mask_BR": rollout.mask_BR}
-        require_finite(run, batch, score_B=rollout.score_B, logp_old_BR=rollout.logp_old_BR, value_BR=rollout.value_BR, losses=_losses(metrics))
     tokens = int(rollout.mask_BR.sum())
     if at.number % at.cfg.valid_every == 0:
         with timed(times, "validation"):
@@ -214,10 +212,6 @@ def _require_inputs(config: Config, inputs: PPOInputs, scorer: Scorer | None) ->
 def _present(reward: ScalarModel | None) -> ScalarModel:
     assert reward is not None, "without a scorer there is a reward model"
     return reward
-
-
-def _losses(metrics: Metrics) -> Tensor:
-    return torch.tensor([value for name, value in metrics.items() if "loss" in name or name in ("ratio", "return")])
 
 
 def _samples(rollout: Rollout, tokenizer: Tokenizer) -> list[dict[str, Any]]:

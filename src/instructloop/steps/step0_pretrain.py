@@ -15,7 +15,8 @@ from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.policy import new_policy
 from instructloop.records import Document
 from instructloop.steps.device import place
-from instructloop.steps.language import accumulate_language_loss, count_targets, mean_nll, rows_batch
+from instructloop.steps.guards import offender_kept
+from instructloop.steps.language import accumulate_language_loss, count_targets, mean_nll, rows_batch, tokens_of
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import open_run, timed
@@ -49,11 +50,11 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     metrics: dict[str, float] = {}
     for update in run.updates(cfg.updates, {"policy": policy, "optimizer": optimizer}):
         times: dict[str, float] = {}
-        with timed(times, "update"):
+        with offender_kept(run), timed(times, "update"):
             rows_BT = train.sample_rows(update, rows=cfg.batch, length=cfg.length, seed=config.run.seed, name="pretrain")
             batches = [rows_batch(part) for part in rows_BT.split(config.run.micro_batch)]
             loss = accumulate_language_loss(policy, batches, config.run, count=count_targets(batches))
-            figures = optimizer_step(optimizer, cfg.optimizer, lr_step=update, total=cfg.updates)
+            figures = optimizer_step(optimizer, cfg.optimizer, lr_step=update, total=cfg.updates, batch=tokens_of(batches))
         metrics = {"loss": loss, **figures, **times, "time/tokens_per_second": rows_BT.numel() / times["time/update"]}
         if (update + 1) % config.run.save_every == 0 or update + 1 == cfg.updates:
             metrics["valid_loss"] = held_out_loss(policy, valid, config)

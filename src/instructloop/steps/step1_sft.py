@@ -25,7 +25,8 @@ from instructloop.model.dropout import residual_dropout
 from instructloop.model.policy import load_policy
 from instructloop.records import Demonstration, Document
 from instructloop.steps.device import place
-from instructloop.steps.language import accumulate_language_loss, count_targets, in_micro_batches, mean_nll, rows_batch
+from instructloop.steps.guards import offender_kept
+from instructloop.steps.language import accumulate_language_loss, count_targets, in_micro_batches, mean_nll, rows_batch, tokens_of
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
@@ -70,7 +71,8 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     optimizer = make_optimizer(policy, cfg.optimizer)
     valid_batches = in_micro_batches(valid, config.run.micro_batch, plan.collate)
     for update in run.updates(plan.updates, {"policy": policy, "optimizer": optimizer}):
-        metrics = sft_update(policy, optimizer, plan, update)
+        with offender_kept(run):
+            metrics = sft_update(policy, optimizer, plan, update)
         if (update + 1) % plan.updates_per_epoch == 0:
             epoch = (update + 1) // plan.updates_per_epoch
             metrics["valid_loss"] = mean_nll(policy, valid_batches, config.run)
@@ -135,7 +137,7 @@ def sft_update(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, plan: 
         torch.manual_seed(derive(plan.config.run.seed, "dropout", update))
         with residual_dropout(policy, plan.cfg.residual_dropout):
             loss = accumulate_language_loss(policy, batches, plan.config.run, count=count_targets(batches))
-        figures = optimizer_step(optimizer, plan.cfg.optimizer, lr_step=update, total=plan.updates)
+        figures = optimizer_step(optimizer, plan.cfg.optimizer, lr_step=update, total=plan.updates, batch=tokens_of(batches))
     tokens = sum(int((batch.tokens_BT != plan.pad_id).sum()) for batch in batches)
     return {"loss": loss, **figures, **times, "time/tokens_per_second": tokens / times["time/update"]}
 

@@ -26,6 +26,7 @@ from instructloop.model.policy import autocast, load_policy
 from instructloop.model.scalar import ScalarModel, scalar_from_policy
 from instructloop.records import Demonstration, Ranking
 from instructloop.steps.device import place
+from instructloop.steps.guards import offender_kept, require_finite
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import open_run, timed
@@ -78,7 +79,9 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
 
     optimizer = make_optimizer(reward, cfg.optimizer)
     for update in run.updates(plan.updates, {"reward": reward, "optimizer": optimizer}):
-        run.log(update, reward_update(reward, optimizer, plan, update))
+        with offender_kept(run):
+            metrics = reward_update(reward, optimizer, plan, update)
+        run.log(update, metrics)
 
     center_on(reward, [rendered.ids for rendered in demonstrations], config, pad_id=tokenizer.pad_id)
     figures = agreement(score_rankings(reward, valid, config, pad_id=tokenizer.pad_id), valid)
@@ -131,13 +134,16 @@ def reward_update(reward: ScalarModel, optimizer: torch.optim.Optimizer, plan: P
         for part in micro_batches(items, plan.config.run.micro_batch):
             batch = collate_rankings(part, pad_id=plan.pad_id)
             score_N = scores(reward, batch.tokens_NT, batch.length_N, plan.config)
+            require_finite(vars(batch), score_N=score_N)
             loss_P = pair_losses(score_N, batch.winner_P, batch.loser_P)
             weight_P = pair_weights(batch.prompt_P, weight=plan.cfg.weight, prompts=len(items), pairs=pairs).to(loss_P)
             part_loss = (weight_P * loss_P).sum()
             part_loss.backward()
             loss += float(part_loss.detach())
             correct += float((score_N[batch.winner_P] > score_N[batch.loser_P]).sum())
-        figures = optimizer_step(optimizer, plan.cfg.optimizer, lr_step=update, total=plan.updates)
+        figures = optimizer_step(
+            optimizer, plan.cfg.optimizer, lr_step=update, total=plan.updates, batch={"answers": [item.answers for item in items]}
+        )
     tokens = sum(len(answer) for item in items for answer in item.answers)
     return {"loss": loss, "accuracy": correct / pairs, **figures, **times, "time/tokens_per_second": tokens / times["time/update"]}
 

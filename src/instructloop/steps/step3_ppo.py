@@ -9,6 +9,7 @@ Shapes: B episodes, R response tokens (masked: True exactly on sampled tokens), 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from instructloop.model.scalar import ScalarModel
 from instructloop.protocols import Engine, Sampling
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.steps.device import device
+from instructloop.steps.guards import require_finite
 from instructloop.steps.language import accumulate_language_loss, count_targets, rows_batch
 from instructloop.steps.optimization import optimizer_step
 
@@ -110,7 +112,9 @@ def collect(models: Models, engine: Engine, prompts: Sequence[Sequence[int]], at
     cfg = at.cfg
     seeds = [derive(at.run.seed, "rollout", at.number, row) for row in range(len(prompts))]
     rollout = assemble(prompts, engine.generate(prompts, at.sampling, seeds), pad_id=at.pad_id)
-    rollout = replace(rollout, score_B=models.score(rollout), **score_tokens(models, rollout, at))
+    figures = {"score_B": models.score(rollout), **score_tokens(models, rollout, at)}
+    require_finite({**vars(rollout), **figures}, **figures)
+    rollout = replace(rollout, **figures)
     if cfg.old_logprobs == "engine":
         rollout = replace(rollout, logp_old_BR=rollout.engine_logp_BR.to(rollout.logp_old_BR))
 
@@ -145,9 +149,9 @@ def update(models: Models, optimizers: Optimizers, minibatch: Rollout, pretraini
         batches = [rows_batch(rows) for rows in pretraining_BT.split(at.run.micro_batch)]
         metrics["ptx_loss"] = accumulate_language_loss(models.policy, batches, at.run, count=count_targets(batches), coef=at.cfg.ptx_coef)
 
-    schedule = {"lr_step": at.number, "total": at.cfg.iterations}
-    metrics |= optimizer_step(optimizers.policy, at.cfg.optimizer, **schedule)
-    metrics["value_grad_norm"] = optimizer_step(optimizers.value, at.cfg.value_optimizer, **schedule)["grad_norm"]
+    step = partial(optimizer_step, lr_step=at.number, total=at.cfg.iterations, batch=vars(minibatch))
+    metrics |= step(optimizers.policy, at.cfg.optimizer)
+    metrics["value_grad_norm"] = step(optimizers.value, at.cfg.value_optimizer)["grad_norm"]
     if models.ema is not None:
         models.ema.update(models.policy)
     return metrics
@@ -169,11 +173,13 @@ def gradients(models: Models, part: Rollout, count: int, at: Iteration) -> Metri
     if cfg.importance_cap:
         loss_BR = loss_BR * (part.logp_old_BR - part.engine_logp_BR).exp().clamp(max=cfg.importance_cap)
     policy_loss = masked_mean(loss_BR, mask_BR, count)
+    require_finite(vars(part), ratio_BR=(logp_BR - part.logp_old_BR)[mask_BR].exp(), policy_loss=policy_loss)
     policy_loss.backward()
 
     with autocast(at.run.precision, device()):
         value_BR = models.value.values(part.tokens_BT, part.prompt_length_B, mask_BR)
     value_loss = masked_mean(value_loss_clipped(value_BR, part.value_BR, part.return_BR, clip=cfg.value_clip), mask_BR, count)
+    require_finite(vars(part), value_loss=value_loss)
     value_loss.backward()
     return _gradient_metrics(part, logp_BR.detach(), entropy_BR, count, cfg) | {
         "loss": float(policy_loss.detach()),
