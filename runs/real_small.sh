@@ -30,7 +30,7 @@ for seed in ${seeds[*]}; do
     step sft sft_ptx_init --stage sft_ptx_init --model "$out/base/model" --demonstrations "$out/data/demonstrations" --pretraining "$out/data/documents"
     step reward reward "${long[@]}" --model "$run/sft/model" --rankings "$out/data/rankings" --demonstrations "$out/data/demonstrations"
     step reward reward_held_out "${long[@]}" --model "$run/sft/model" --rankings "$out/data/rankings_held_out" --demonstrations "$out/data/demonstrations"
-    ppo=(--policy "$run/sft_ptx_init/model" --reward "$run/reward/model" --heldout-reward "$run/reward_held_out/model"
+    ppo=(--run.save-every 2 --policy "$run/sft_ptx_init/model" --reward "$run/reward/model" --heldout-reward "$run/reward_held_out/model"
         --prompts "$out/data/prompts" --pretraining "$out/data/documents")
     step ppo ppo "${ppo[@]}" --ppo.ptx-coef 0
     step ppo ppo_ptx "${ppo[@]}"
