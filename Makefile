@@ -6,10 +6,12 @@
 # PYTHON=python3.12 make …     another interpreter (3.11 or newer) to build .venv with
 # TORCH_INDEX=URL make …       a further package index to take torch from: the CPU build, another CUDA
 # WORKERS=4 make test          processes for the tests
+# SEED=7 make demo             another toy world, another run of it
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 WORKERS ?= 2
+SEED ?= 0
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -20,7 +22,7 @@ help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
 
 demo: $(READY)
-	$(BIN)/instructloop demo
+	$(BIN)/instructloop demo --seed $(SEED) --out out/demo-$(SEED)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)

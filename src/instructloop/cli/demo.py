@@ -11,7 +11,7 @@ from instructloop.cli.parsing import parse
 class Demo:
     """Pretrain, SFT, reward model, PPO-ptx and sampling on a toy model, to see every part of the loop turn; the model learns little."""
 
-    out: Path = Path("runs/demo")
+    out: Path = Path("out/demo")
     """Folder for everything it makes."""
     seed: int = 0
     """Reaches every random stream."""
