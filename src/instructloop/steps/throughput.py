@@ -7,10 +7,8 @@ embedding does not), and 6 · layers · width · length for attention: a token l
 costs 4 · width, thrice.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import cast
 
@@ -75,7 +73,6 @@ def multiplying_weights(model: PreTrainedModel) -> int:
     return sum((matrices | {id(projection): projection.numel()}).values())
 
 
-def typical_seconds(metrics: Path, key: str = "time/update") -> float:
-    """The median of a time over the lines of a metrics.jsonl: what an undisturbed update takes."""
-    lines: list[Mapping[str, float]] = [json.loads(line) for line in metrics.read_text().splitlines()]
-    return median(line[key] for line in lines)
+def typical_seconds(logged: Sequence[Mapping[str, float]], time: str = "time/update") -> float:
+    """The median of a time over the lines of a run's metrics: what an undisturbed update takes."""
+    return median(line[time] for line in logged)
