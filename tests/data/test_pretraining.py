@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructloop.data import pretraining
-from instructloop.data.pretraining import TokenStream, split_documents, token_stream
+from instructloop.data.pretraining import TokenStream, token_stream
 from instructloop.errors import DataError
 from instructloop.records import Document
 from instructloop.text.tokenizer import load_tokenizer, train_tokenizer
@@ -79,22 +79,6 @@ def test_a_short_text_is_refused() -> None:
         stream.sample_rows(0, rows=1, length=6, seed=0, name="x")
     with pytest.raises(DataError, match="5 tokens long"):
         next(stream.consecutive(rows=1, length=6))
-
-
-def test_documents_lie_on_one_side_and_stay_there() -> None:
-    train, valid = split_documents(DOCUMENTS, valid_fraction=0.2)
-    assert sorted(map(id, [*train, *valid])) == sorted(map(id, DOCUMENTS))
-    assert [document for document in DOCUMENTS if document in train] == train
-    _, fewer = split_documents(DOCUMENTS[:20], valid_fraction=0.2)
-    assert {document.id for document in fewer} <= {document.id for document in valid}
-    assert split_documents(DOCUMENTS, valid_fraction=0.0) == (DOCUMENTS, [])
-
-
-def test_at_least_one_document_is_held_out_and_one_trained_on() -> None:
-    train, valid = split_documents(DOCUMENTS[:2], valid_fraction=1e-9)
-    assert (len(train), len(valid)) == (1, 1)
-    with pytest.raises(DataError, match="1 documents, of which 1 would be held out"):
-        split_documents(DOCUMENTS[:1], valid_fraction=0.1)
 
 
 @needs_shared

@@ -19,7 +19,6 @@ from torch import Tensor
 from instructloop.algo.seeds import generator
 from instructloop.errors import DataError
 from instructloop.records import Document
-from instructloop.store.splits import unit_hash
 from instructloop.text.tokenizer import Tokenizer
 
 CHARACTERS_AT_ONCE = 4_000_000
@@ -38,13 +37,13 @@ class TokenStream:
 
     def sample_rows(self, update: int, *, rows: int, length: int, seed: int, name: str) -> Tensor:
         """int64 BT: windows at random places, a pure function of seed, name and update."""
-        self._require_length(length)
+        self.require_length(length)
         starts = torch.randint(len(self.tokens) - length + 1, (rows,), generator=generator(seed, name, update))
         return self._windows(starts.tolist(), length)
 
     def consecutive(self, *, rows: int, length: int) -> Iterator[Tensor]:
         """int64 BT: the stream in windows that do not overlap, at most `rows` at a time; what is left at its end is not read."""
-        self._require_length(length)
+        self.require_length(length)
         starts = range(0, len(self.tokens) - length + 1, length)
         for first in range(0, len(starts), rows):
             yield self._windows(starts[first : first + rows], length)
@@ -52,7 +51,8 @@ class TokenStream:
     def _windows(self, starts: Sequence[int], length: int) -> Tensor:
         return torch.from_numpy(np.stack([self.tokens[start : start + length] for start in starts]).astype(np.int64))
 
-    def _require_length(self, length: int) -> None:
+    def require_length(self, length: int) -> None:
+        """Raise `DataError` if the text is too short for one row."""
         if len(self.tokens) < length:
             raise DataError(
                 f"the text is {len(self.tokens)} tokens long",
@@ -77,27 +77,6 @@ def token_stream(documents: Iterable[Document], tokenizer: Tokenizer, *, cache: 
         np.save(unfinished, _tokenise(documents, tokenizer))
         unfinished.replace(file)
     return TokenStream(np.load(file, mmap_mode="r"))
-
-
-def split_documents(documents: Iterable[Document], *, valid_fraction: float) -> tuple[list[Document], list[Document]]:
-    """(train, valid): each document on one side, chosen by a hash of its id, so that adding documents moves none.
-
-    At least one document is held out if `valid_fraction` is above 0; raises `DataError` if none is left to train on.
-    """
-    documents = list(documents)
-    by_hash = sorted(range(len(documents)), key=lambda place: (unit_hash(documents[place].id), place))
-    num_valid = sum(unit_hash(document.id) < valid_fraction for document in documents)
-    if valid_fraction > 0:
-        num_valid = max(num_valid, 1)
-    if num_valid >= len(documents):
-        raise DataError(
-            f"{len(documents)} documents, of which {num_valid} would be held out",
-            expected="at least one document to train on",
-            remedy="give more documents, or split a long text into several",
-        )
-    valid = set(by_hash[:num_valid])
-    train = [document for place, document in enumerate(documents) if place not in valid]
-    return train, [documents[place] for place in sorted(valid)]
 
 
 def _tokenise(documents: Iterable[Document], tokenizer: Tokenizer) -> NDArray[Any]:
