@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+from instructloop.errors import DataError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
@@ -16,6 +18,11 @@ class Dropped:
     """Rankings with fewer than two answers left."""
     without_pairs: int = 0
     """Rankings in which all answers tie: they have no pair to learn from (law C6)."""
+
+    def require_some(self, what: str) -> None:
+        """Raise `DataError` if nothing of `what` was kept."""
+        if not self.kept:
+            raise DataError(f"none of the {what} can be used: {self}", expected="at least one", remedy="raise text.max_prompt and text.max_response")
 
     def __str__(self) -> str:
         counts = asdict(self)

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,22 +41,16 @@ def save_checkpoint_dir(
     Written beside, flushed to disk, renamed; an old folder of that name is moved aside first and deleted last. `card` is
     the text of the model card; for a scalar model the paragraph on its bias is appended.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new, old = _beside(folder, "writing"), _beside(folder, "replaced")
-    if old.exists() and not folder.exists():
-        old.rename(folder)  # a save was killed between its two renames
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    _write(new, model, tokenizer, ema)
-    (new / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (new / CARD).write_text(card.rstrip() + "\n" + (_bias_note(model) if isinstance(model, ScalarModel) else ""), encoding="utf-8")
-    _flush(new)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    with _whole(Path(folder)) as new:
+        _write(new, model, tokenizer, ema)
+        (new / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (new / CARD).write_text(card.rstrip() + "\n" + (_bias_note(model) if isinstance(model, ScalarModel) else ""), encoding="utf-8")
+
+
+def copy_checkpoint_dir(source: str | Path, folder: str | Path) -> None:
+    """Copy a checkpoint, as whole at every moment as `save_checkpoint_dir` writes one."""
+    with _whole(Path(folder)) as new:
+        shutil.copytree(source, new)
 
 
 def load_manifest(folder: str | Path) -> RunManifest:
@@ -87,6 +82,24 @@ def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A path to make a folder at, which takes the place of `folder` once it is made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new, old = _beside(folder, "writing"), _beside(folder, "replaced")
+    if old.exists() and not folder.exists():
+        old.rename(folder)  # a save was killed between its two renames
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    yield new
+    _flush(new)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokenizer, ema: Ema | None) -> None:

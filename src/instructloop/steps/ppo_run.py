@@ -168,6 +168,11 @@ def look_at_validation(world: World) -> Metrics:
 
 
 def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scorer | None) -> World:
+    train, valid = (load_prompts(read_split(inputs.prompts, split, Prompt), tokenizer, config.text) for split in ("train", "valid"))
+    print(train.dropped)
+    train.dropped.require_some("prompts")
+    valid.dropped.require_some("validation prompts")
+    text, held_out = _pretraining_text(config, inputs, tokenizer)
     read = {"precision": config.run.precision, "tokenizer": tokenizer, "context": config.text.context}
     policy = place(load_policy(inputs.policy, **read))
     reward = place(load_scalar(inputs.reward, **read)) if inputs.reward else None
@@ -179,12 +184,9 @@ def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scor
         score=text_score(scorer, tokenizer) if scorer is not None else reward_model_score(_present(reward), config.run),
         ema=Ema(policy, config.ppo.ema) if config.ppo.ema else None,
     )
-    engine = require_engine_parity(policy, tokenizer, config)
-    train, valid = (load_prompts(read_split(inputs.prompts, split, Prompt), tokenizer, config.text) for split in ("train", "valid"))
-    print(train.dropped)
-    text, held_out = _pretraining_text(config, inputs, tokenizer)
     return World(
-        config=config, tokenizer=tokenizer, engine=engine, models=models, train=train.ids, valid=valid.ids[: config.ppo.valid_prompts],
+        config=config, tokenizer=tokenizer, engine=require_engine_parity(policy, tokenizer, config), models=models,
+        train=train.ids, valid=valid.ids[: config.ppo.valid_prompts],
         text=text if config.ppo.ptx_coef else None, held_out_text=held_out,
         heldout_score=reward_model_score(place(load_scalar(inputs.heldout_reward, **read)), config.run) if inputs.heldout_reward else None,
     )  # fmt: skip
@@ -194,6 +196,7 @@ def _pretraining_text(config: Config, inputs: PPOInputs, tokenizer: Tokenizer) -
     if inputs.pretraining is None:
         return None, ()
     train, valid = (token_stream(read_split(inputs.pretraining, split, Document), tokenizer) for split in ("train", "valid"))
+    train.require_length(config.ppo.ptx_length)
     first = next(valid.consecutive(rows=HELD_OUT_ROWS, length=config.ppo.ptx_length))
     return train, first.split(config.run.micro_batch)
 

@@ -1,7 +1,9 @@
 """What a person watching a run sees: a bar with the newest figures on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 
 from instructloop.errors import MissingExtra
+from instructloop.protocols import MetricSink
 
 SECONDS_BETWEEN_LINES = 20.0
 SHOWN = ("loss", "valid_loss", "accuracy", "score", "kl", "time/tokens_per_second")
@@ -41,7 +44,7 @@ class Progress:
         if self.console.is_terminal:
             self._bar.stop()
 
-    def metrics(self, _update: int, metrics: Mapping[str, float]) -> None:
+    def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Take the figures of an update; a `MetricSink`."""
         shown = [f"{name.removeprefix('time/')} {metrics[name]:.4g}" for name in SHOWN if name in metrics]
         self._figures = "  ".join(shown) or self._figures
@@ -59,17 +62,25 @@ class Progress:
             self.console.print(f"{self.name} {done}/{self.total}  {self._figures}  {left:.0f} s left", highlight=False, soft_wrap=True)
 
 
-def tensorboard_sink(folder: Path) -> Callable[[int, Mapping[str, float]], None]:
-    """A `MetricSink` that writes TensorBoard event files into `folder/tensorboard`; needs the extra [tensorboard]."""
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-    except ImportError as error:
-        raise MissingExtra("tensorboard", "tensorboard") from error
-    writer = SummaryWriter(str(folder / "tensorboard"))
+def require_tensorboard() -> None:
+    """Raise `MissingExtra` unless TensorBoard is installed."""
+    if find_spec("tensorboard") is None:
+        raise MissingExtra("tensorboard", "tensorboard")
 
-    def sink(update: int, metrics: Mapping[str, float]) -> None:
+
+@contextmanager
+def tensorboard_sink(folder: Path, *, start: int) -> Iterator[MetricSink]:
+    """Metrics from update `start` on into event files in `folder/tensorboard`; what an earlier life of the run wrote beyond is hidden."""
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
+
+    def sink(step: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
-            writer.add_scalar(name, value, update)
+            writer.add_scalar(name, value, step)
         writer.flush()
 
-    return sink
+    try:
+        yield sink
+    finally:
+        writer.close()

@@ -16,10 +16,9 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -28,10 +27,16 @@ from typing import Any, Protocol
 import torch
 
 from instructloop.errors import Interrupted, ResumeError, RunFinished
+from instructloop.protocols import MetricSink
 from instructloop.records import RunManifest
-from instructloop.steps.progress import Progress
+from instructloop.steps.progress import Progress, require_tensorboard, tensorboard_sink
 
 TIME_PREFIX = "time/"
+MANIFEST, FINISHED = "manifest.json", "finished.json"
+LOGS = ("metrics.jsonl", "samples.jsonl")
+BEFORE_MANIFEST = {"tokens", f".{MANIFEST}.writing"}
+"""What a run that was killed early may leave in its folder before the manifest."""
+STDERR = 2
 
 
 class Stateful(Protocol):
@@ -50,7 +55,7 @@ class Run:
     manifest: RunManifest
     save_every: int
     tensorboard: bool = False
-    sinks: list[Any] = field(default_factory=list)
+    sinks: list[MetricSink] = field(default_factory=list)
     _interrupted: bool = False
 
     def updates(self, total: int, state: Mapping[str, Stateful], *, tokens: str = "tokens") -> Iterator[int]:
@@ -58,16 +63,17 @@ class Run:
 
         Ctrl-C lets the update in progress finish, saves, and raises `Interrupted` with the way to go on.
         """
+        self._begin()
         start = self._restore(state)
-        with self._listen_for_interrupts(), Progress(self.manifest.step, total=total, done=start) as progress:
-            self.sinks = [progress.metrics, *_tensorboard_sink(self.folder, wanted=self.tensorboard)]
+        with self._listen_for_interrupts(), Progress(self.manifest.step, total=total, done=start) as progress, self._tensorboard(start):
+            self.sinks.append(progress.metrics)
             for update in range(start, total):
                 yield update
-                done = update + 1
+                done, stop = update + 1, self._interrupted
                 progress.advance(done)
-                if done % self.save_every == 0 or done == total or self._interrupted:
+                if stop or done == total or done % self.save_every == 0:
                     self._save(done, state)
-                if self._interrupted and done < total:
+                if stop and done < total:
                     raise Interrupted(
                         f"stopped after update {done} of {total}; saved. To go on, give the same command again:\n  {self.manifest.command}"
                     )
@@ -78,14 +84,18 @@ class Run:
         for sink in self.sinks:
             sink(update, metrics)
 
+    def logged(self) -> list[dict[str, float]]:
+        """Every line of metrics.jsonl so far, of all lives of the run."""
+        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+
     def sample(self, update: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append what the model says at this update to samples.jsonl."""
         _append(self.folder / "samples.jsonl", [{"update": update, **row} for row in rows])
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the closing figures and drop the resumable state, which a finished run no longer needs."""
-        write_json(self.folder / "finished.json", summary)
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        write_json(self.folder / FINISHED, summary)
+        _drop_checkpoints(self.folder)
 
     def save_offender(self, batch: Mapping[str, Any]) -> Path:
         """Keep the batch that broke a guard, for inspection (law E1)."""
@@ -93,17 +103,22 @@ class Run:
         torch.save(dict(batch), path)
         return path
 
+    def _begin(self) -> None:
+        path = self.folder / MANIFEST
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(path, self.manifest.to_json())
+
     def _save(self, done: int, state: Mapping[str, Stateful]) -> None:
         checkpoints = self.folder / "checkpoints"
         final, partial = checkpoints / f"update-{done:06d}", checkpoints / f".writing-{done:06d}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        lengths = {name: _size(self.folder / name) for name in ("metrics.jsonl", "samples.jsonl")}
+        lengths = {name: _size(self.folder / name) for name in LOGS}
         with open(partial / "state.pt", "wb") as file:
             torch.save({"done": done, "lengths": lengths, "state": {name: item.state_dict() for name, item in state.items()}}, file)
             _flush(file)
-        if final.exists():
-            shutil.rmtree(final)
+        _flush_folder(partial)
         partial.rename(final)
         _flush_folder(checkpoints)
         for older in checkpoints.iterdir():
@@ -111,17 +126,36 @@ class Run:
                 shutil.rmtree(older, ignore_errors=True)
 
     def _restore(self, state: Mapping[str, Stateful]) -> int:
-        saved = sorted((self.folder / "checkpoints").glob("update-*/state.pt"))
+        saved = list((self.folder / "checkpoints").glob("update-*/state.pt"))
         if not saved:
-            for name in ("metrics.jsonl", "samples.jsonl"):
-                (self.folder / name).write_bytes(b"")
+            self._cut_logs(dict.fromkeys(LOGS, 0))
             return 0
-        checkpoint = torch.load(saved[-1], map_location="cpu", weights_only=True)
+        newest = max(saved, key=lambda path: int(path.parent.name.removeprefix("update-")))
+        checkpoint = torch.load(newest, map_location="cpu", weights_only=True)
         for name, item in state.items():
             item.load_state_dict(checkpoint["state"][name])
-        for name, length in checkpoint["lengths"].items():
-            os.truncate(self.folder / name, length)
+        self._cut_logs(checkpoint["lengths"])
         return int(checkpoint["done"])
+
+    def _cut_logs(self, lengths: Mapping[str, int]) -> None:
+        """Cut what was logged after the checkpoint, so that the finished files equal those of a run that never stopped."""
+        for name, length in lengths.items():
+            path = self.folder / name
+            if length > 0 and (not path.exists() or path.stat().st_size < length):
+                raise ResumeError(
+                    f"{path} is shorter than when the checkpoint was saved",
+                    expected=f"the {length} bytes it held then",
+                    remedy="restore the file, or remove the run folder and start again",
+                )
+        for name, length in lengths.items():
+            with open(self.folder / name, "ab") as file:
+                file.truncate(length)
+
+    @contextmanager
+    def _tensorboard(self, start: int) -> Iterator[None]:
+        with tensorboard_sink(self.folder, start=start) if self.tensorboard else nullcontext() as sink:
+            self.sinks = [sink] if sink else []
+            yield
 
     @contextmanager
     def _listen_for_interrupts(self) -> Iterator[None]:
@@ -129,7 +163,8 @@ class Run:
             if self._interrupted:
                 raise KeyboardInterrupt
             self._interrupted = True
-            print("\nfinishing this update, then saving; once more to stop at once", file=sys.stderr)
+            # Not print: the signal may come in the middle of another one.
+            os.write(STDERR, b"\nfinishing this update, then saving; once more to stop at once\n")
 
         try:
             before = [(number, signal.signal(number, remember)) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -143,18 +178,21 @@ class Run:
 
 
 def open_run(folder: Path, manifest: RunManifest, *, save_every: int, tensorboard: bool = False, allow_inexact: bool = False) -> Run:
-    """Start a run in an empty folder, or go on with the same run; raises `RunFinished`, or `ResumeError` if it is another one."""
-    path = folder / "manifest.json"
+    """A run to start in an empty folder, or to go on with; raises `RunFinished`, or `ResumeError` if it is another one.
+
+    Nothing is written before the first update: a mistake that is found while models are loaded leaves no trace.
+    """
+    if tensorboard:
+        require_tensorboard()
+    path = folder / MANIFEST
     if path.exists():
         there = RunManifest.from_json(json.loads(path.read_text()))
         _refuse_other_run(folder, there, manifest, allow_inexact=allow_inexact)
-        if (folder / "finished.json").exists():
+        if (folder / FINISHED).exists():
+            _drop_checkpoints(folder)
             raise RunFinished(f"{folder} is already finished; nothing was done")
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and {entry.name for entry in folder.iterdir()} - BEFORE_MANIFEST:
         raise ResumeError(f"{folder} is not empty and holds no run", expected="a new folder or a run to resume", remedy="choose another --out")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, manifest.to_json())
     return Run(folder=folder, manifest=manifest, save_every=save_every, tensorboard=tensorboard)
 
 
@@ -166,6 +204,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         file.write("\n")
         _flush(file)
     partial.replace(path)
+    _flush_folder(path.parent)
 
 
 @contextmanager
@@ -192,6 +231,10 @@ def _refuse_other_run(folder: Path, there: RunManifest, here: RunManifest, *, al
         expected="the same config, data, models, tokenizer, code and library versions as the run to resume",
         remedy="add --allow-inexact to go on without bit-equality" if only_inexact else "choose another --out, or give the settings of that run",
     )
+
+
+def _drop_checkpoints(folder: Path) -> None:
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -223,11 +266,3 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _tensorboard_sink(folder: Path, *, wanted: bool) -> list[Any]:
-    if not wanted:
-        return []
-    from instructloop.steps.progress import tensorboard_sink
-
-    return [tensorboard_sink(folder)]

@@ -44,10 +44,11 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     manifest = describe_run("pretrain", config, run_id=folder.name, snapshots={"documents": snapshot}, models={}, tokenizer=tokenizer)
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
     train, valid = (token_stream(read_split(inputs.documents, split, Document), tokenizer, cache=folder / "tokens") for split in ("train", "valid"))
+    train.require_length(cfg.length)
+    valid.require_length(cfg.length)
 
     policy = place(new_policy(cfg.shape, tokenizer, seed=config.run.seed))
     optimizer = make_optimizer(policy, cfg.optimizer)
-    metrics: dict[str, float] = {}
     for update in run.updates(cfg.updates, {"policy": policy, "optimizer": optimizer}):
         times: dict[str, float] = {}
         with offender_kept(run), timed(times, "update"):
@@ -60,7 +61,8 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
             metrics["valid_loss"] = held_out_loss(policy, valid, config)
         run.log(update, metrics)
 
-    summary = {"loss": metrics["loss"], "valid_loss": metrics["valid_loss"], "tokens": cfg.updates * cfg.batch * cfg.length}
+    last = run.logged()[-1]
+    summary = {"loss": last["loss"], "valid_loss": last["valid_loss"], "tokens": cfg.updates * cfg.batch * cfg.length}
     save_checkpoint_dir(folder / "model", policy, tokenizer, manifest=manifest, card=model_card("base model", manifest, summary))
     run.finish(summary)
     return folder / "model"

@@ -4,8 +4,6 @@ Made twice, as in the paper: the SFT model that people compare against, for 16 e
 with pretraining text as a tenth of the examples of every batch (App. C.3).
 """
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from instructloop.data.demonstrations import TokenBatch, collate, load_demonstra
 from instructloop.data.order import rows_of_update, updates_per_epoch
 from instructloop.data.pretraining import TokenStream, token_stream
 from instructloop.errors import ConfigError
-from instructloop.model.checkpoint import save_checkpoint_dir
+from instructloop.model.checkpoint import copy_checkpoint_dir, save_checkpoint_dir
 from instructloop.model.dropout import residual_dropout
 from instructloop.model.policy import load_policy
 from instructloop.records import Demonstration, Document
@@ -61,9 +59,13 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
 
     splits = (read_split(inputs.demonstrations, split, Demonstration) for split in ("train", "valid"))
-    (train, dropped), (valid, _) = (load_demonstrations(records, tokenizer, config.text, loss_on=cfg.loss_on) for records in splits)
+    (train, dropped), (valid, dropped_valid) = (load_demonstrations(records, tokenizer, config.text, loss_on=cfg.loss_on) for records in splits)
     print(dropped)
+    dropped.require_some("demonstrations")
+    dropped_valid.require_some("validation demonstrations")
     text = token_stream(read_split(inputs.pretraining, "train", Document), tokenizer) if cfg.pretraining_share and inputs.pretraining else None
+    if text is not None:
+        text.require_length(config.ppo.ptx_length)
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
     require_engine_parity(policy, tokenizer, config)
 
@@ -81,7 +83,7 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
         run.log(update, metrics)
 
     best, losses = best_epoch(run)
-    shutil.copytree(folder / "epochs" / f"epoch-{best:02d}", folder / "model", dirs_exist_ok=True)
+    copy_checkpoint_dir(folder / "epochs" / f"epoch-{best:02d}", folder / "model")
     run.finish({"best_epoch": best, "valid_losses": losses, "valid_loss": losses[best - 1], "demonstrations": len(train)})
     return folder / "model"
 
@@ -144,8 +146,7 @@ def sft_update(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, plan: 
 
 def best_epoch(run: Run) -> tuple[int, list[float]]:
     """The epoch with the lowest validation loss, from 1, and the losses of all; `instructloop select` chooses by reward instead."""
-    lines = (json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines())
-    losses = [line["valid_loss"] for line in lines if "valid_loss" in line]
+    losses = [line["valid_loss"] for line in run.logged() if "valid_loss" in line]
     return 1 + losses.index(min(losses)), losses
 
 

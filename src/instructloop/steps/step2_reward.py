@@ -71,8 +71,9 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
 
     train, dropped = load_rankings(filter(selection.admits, read_split(inputs.rankings, "train", Ranking)), tokenizer, config.text)
     valid, _ = load_rankings(read_split(inputs.rankings, "valid", Ranking), tokenizer, config.text)
-    demonstrations, _ = load_demonstrations(read_split(inputs.demonstrations, "train", Demonstration), tokenizer, config.text)
+    demonstrations, dropped_demonstrations = load_demonstrations(read_split(inputs.demonstrations, "train", Demonstration), tokenizer, config.text)
     print(dropped)
+    dropped_demonstrations.require_some("demonstrations")
     plan = Plan(cfg=cfg, config=config, items=batch_elements(train, cfg), prompts=len(train), pad_id=tokenizer.pad_id)
     policy = load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context)
     reward = place(scalar_from_policy(policy, tokenizer, seed=config.run.seed))
@@ -196,8 +197,6 @@ def agreement(scored: Sequence[Sequence[float]], items: Sequence[RankedPrompt]) 
 @torch.no_grad()
 def center_on(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], config: Config, *, pad_id: int) -> None:
     """Set the bias so that demonstrations score 0 on average; computed, applied and checked in float32 (law C7)."""
-    if not demonstrations:
-        raise DataError("there are no demonstrations to centre the scores on", expected="at least one", remedy="check the lengths dropped above")
 
     def mean_score() -> float:
         return float(demonstration_scores(reward, demonstrations, config, pad_id=pad_id).double().mean())
