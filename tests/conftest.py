@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from jaxtyping import install_import_hook
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("INSTRUCTLOOP_CACHE", os.path.join(tempfile.gettempdir(), "instructloop-tests"))
 
 # Every function of algo/ checks its annotations at each call. An int passes for a float, as for the static checker.
 install_import_hook("instructloop.algo", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -61,6 +61,11 @@ class TokenStream:
             )
 
 
+def token_cache() -> Path:
+    """Where tokenised text is kept between runs: `INSTRUCTLOOP_CACHE`, else `~/.cache/instructloop`. Safe to delete."""
+    return Path(os.environ.get("INSTRUCTLOOP_CACHE", "~/.cache/instructloop")).expanduser() / "tokens"
+
+
 def token_stream(documents: Iterable[Document], tokenizer: Tokenizer, *, cache: Path | None = None) -> TokenStream:
     """Tokenise documents into one stream; with a `cache` folder, once per tokenizer and text.
 

@@ -22,7 +22,7 @@ from instructloop.algo.seeds import derive
 from instructloop.config import Config, Text
 from instructloop.data.comparisons import load_rankings
 from instructloop.data.demonstrations import load_demonstrations
-from instructloop.data.pretraining import TokenStream, token_stream
+from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.data.prompts import load_prompts
 from instructloop.evals.baselines import Baseline, TextPair, choose_bag_of_words, fit_length_only, pair_hits, text_pairs
 from instructloop.evals.ngram import train_trigram
@@ -36,6 +36,7 @@ from instructloop.recipes import RECIPES
 from instructloop.records import Demonstration, Document, Prompt, Ranking
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
+from instructloop.steps.device import device, place
 from instructloop.steps.language import rows_batch, target_nll
 from instructloop.steps.running import write_json
 from instructloop.steps.scoring import reward_model_score, texts
@@ -75,9 +76,11 @@ class Seed:
 
     def policy(self, folder: str) -> PreTrainedModel:
         """The policy of a run folder."""
-        return load_policy(
-            self.runs / folder / "model", precision=self.config.run.precision, tokenizer=self.tokenizer(), context=self.config.text.context
-        )
+        return self.language_model(self.runs / folder / "model")
+
+    def language_model(self, folder: Path) -> PreTrainedModel:
+        """A checkpoint as a language model."""
+        return place(load_policy(folder, precision=self.config.run.precision, tokenizer=self.tokenizer(), context=self.config.text.context))
 
     def scalar(self, folder: str) -> ScalarModel:
         """The reward model of a run folder."""
@@ -151,15 +154,12 @@ def evaluate_policies(seed: Seed) -> dict[str, Any]:
 def evaluate_text(seed: Seed) -> dict[str, float]:
     """Mean −log p per token of the same held-out text under a trigram model, the base and every policy, in nats."""
     tokenizer, config = seed.tokenizer(), seed.config
-    train, test = (
-        token_stream(read_split(seed.data("documents"), split, Document), tokenizer, cache=seed.root / "tokens") for split in ("train", "test")
-    )
+    train, test = (token_stream(read_split(seed.data("documents"), split, Document), tokenizer, cache=token_cache()) for split in ("train", "test"))
     starts, rows_BT = spaced_rows(test)
     trigram = train_trigram(np.asarray(train.tokens), vocab=len(tokenizer))
     # The trigram reads the two tokens before each as the models do, so that the first two of a row are nobody's target.
     losses = {"trigram": float(np.mean([trigram.mean_nll(test.tokens[start : start + ROW]) for start in starts]))}
-    base = load_policy(seed.root / "base" / "model", precision=config.run.precision, tokenizer=tokenizer, context=config.text.context)
-    losses["base"] = text_loss(base, rows_BT, config)
+    losses["base"] = text_loss(seed.language_model(seed.root / "base" / "model"), rows_BT, config)
     return losses | {name: text_loss(seed.policy(folder), rows_BT, config) for name, folder in POLICIES.items()}
 
 
@@ -177,8 +177,9 @@ def score_sequences(model: ScalarModel, sequences: Sequence[Sequence[int]], conf
     for start in range(0, len(sequences), config.run.micro_batch):
         rows = [torch.tensor(ids) for ids in sequences[start : start + config.run.micro_batch]]
         tokens_NT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)
-        with autocast(config.run.precision, "cpu"):
-            scores += model.scores_at_end(tokens_NT, torch.tensor([len(row) for row in rows])).tolist()
+        length_N = torch.tensor([len(row) for row in rows])
+        with autocast(config.run.precision, device()):
+            scores += model.scores_at_end(tokens_NT.to(device()), length_N.to(device())).tolist()
     return scores
 
 
@@ -195,10 +196,10 @@ def kl_per_answer(policy: PreTrainedModel, start: PreTrainedModel, rollout: Roll
     """log π − log π_start summed over the tokens of each answer the policy sampled: nats per sequence [B]."""
 
     def logprobs(model: PreTrainedModel, part: Rollout) -> Tensor:
-        with autocast(config.run.precision, model.device):
-            return response_logprobs(model, part.tokens_BT, part.prompt_length_B, part.mask_BR, chunk=config.run.loss_chunk)[0]
+        with autocast(config.run.precision, device()):
+            return response_logprobs(model, part.tokens_BT, part.prompt_length_B, part.mask_BR, chunk=config.run.loss_chunk)[0].cpu()
 
-    parts = [(logprobs(policy, part) - logprobs(start, part)).sum(1) for part in rollout.split(config.run.micro_batch)]
+    parts = [(logprobs(policy, part) - logprobs(start, part)).sum(1) for part in rollout.to(device()).split(config.run.micro_batch)]
     return torch.cat(parts).double().numpy()
 
 

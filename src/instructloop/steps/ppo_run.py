@@ -16,7 +16,7 @@ from torch import Tensor
 from instructloop.algo.seeds import derive
 from instructloop.config import Config
 from instructloop.data.order import rows_of_stream
-from instructloop.data.pretraining import TokenStream, token_stream
+from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.data.prompts import load_prompts
 from instructloop.errors import ConfigError
 from instructloop.model.checkpoint import save_checkpoint_dir
@@ -195,7 +195,7 @@ def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scor
 def _pretraining_text(config: Config, inputs: PPOInputs, tokenizer: Tokenizer) -> tuple[TokenStream | None, Sequence[Tensor]]:
     if inputs.pretraining is None:
         return None, ()
-    train, valid = (token_stream(read_split(inputs.pretraining, split, Document), tokenizer) for split in ("train", "valid"))
+    train, valid = (token_stream(read_split(inputs.pretraining, split, Document), tokenizer, cache=token_cache()) for split in ("train", "valid"))
     train.require_length(config.ppo.ptx_length)
     first = next(valid.consecutive(rows=HELD_OUT_ROWS, length=config.ppo.ptx_length))
     return train, first.split(config.run.micro_batch)

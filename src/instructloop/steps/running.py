@@ -58,7 +58,7 @@ class Run:
     sinks: list[MetricSink] = field(default_factory=list)
     _interrupted: bool = False
 
-    def updates(self, total: int, state: Mapping[str, Stateful], *, tokens: str = "tokens") -> Iterator[int]:
+    def updates(self, total: int, state: Mapping[str, Stateful]) -> Iterator[int]:
         """Yield the updates still to do, 0-based; restores `state` first, saves it every `save_every` and at the end.
 
         Ctrl-C lets the update in progress finish, saves, and raises `Interrupted` with the way to go on.

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from instructloop.config import Config
-from instructloop.data.pretraining import TokenStream, token_stream
+from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.policy import new_policy
 from instructloop.records import Document
@@ -20,6 +20,7 @@ from instructloop.steps.language import accumulate_language_loss, count_targets,
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import open_run, timed
+from instructloop.steps.throughput import measure_throughput, typical_seconds
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 
@@ -43,7 +44,7 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     tokenizer = _tokenizer(inputs, vocab=cfg.shape.vocab)
     manifest = describe_run("pretrain", config, run_id=folder.name, snapshots={"documents": snapshot}, models={}, tokenizer=tokenizer)
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
-    train, valid = (token_stream(read_split(inputs.documents, split, Document), tokenizer, cache=folder / "tokens") for split in ("train", "valid"))
+    train, valid = (token_stream(read_split(inputs.documents, split, Document), tokenizer, cache=token_cache()) for split in ("train", "valid"))
     train.require_length(cfg.length)
     valid.require_length(cfg.length)
 
@@ -61,10 +62,13 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
             metrics["valid_loss"] = held_out_loss(policy, valid, config)
         run.log(update, metrics)
 
-    last = run.logged()[-1]
+    logged = run.logged()
+    last, seconds = logged[-1], typical_seconds(logged)
+    throughput = measure_throughput(policy, tokens=cfg.batch * cfg.length, length=cfg.length, seconds=seconds, precision=config.run.precision)
+    print(throughput)
     summary = {"loss": last["loss"], "valid_loss": last["valid_loss"], "tokens": cfg.updates * cfg.batch * cfg.length}
     save_checkpoint_dir(folder / "model", policy, tokenizer, manifest=manifest, card=model_card("base model", manifest, summary))
-    run.finish(summary)
+    run.finish({**summary, **throughput.figures()})
     return folder / "model"
 
 

@@ -16,7 +16,7 @@ from instructloop.algo.seeds import derive
 from instructloop.config import SFT, Config
 from instructloop.data.demonstrations import TokenBatch, collate, load_demonstrations
 from instructloop.data.order import rows_of_update, updates_per_epoch
-from instructloop.data.pretraining import TokenStream, token_stream
+from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.errors import ConfigError
 from instructloop.model.checkpoint import copy_checkpoint_dir, save_checkpoint_dir
 from instructloop.model.dropout import residual_dropout
@@ -63,7 +63,11 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     print(dropped)
     dropped.require_some("demonstrations")
     dropped_valid.require_some("validation demonstrations")
-    text = token_stream(read_split(inputs.pretraining, "train", Document), tokenizer) if cfg.pretraining_share and inputs.pretraining else None
+    text = (
+        token_stream(read_split(inputs.pretraining, "train", Document), tokenizer, cache=token_cache())
+        if cfg.pretraining_share and inputs.pretraining
+        else None
+    )
     if text is not None:
         text.require_length(config.ppo.ptx_length)
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
