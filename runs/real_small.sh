@@ -36,4 +36,4 @@ for seed in ${seeds[*]}; do
     step ppo ppo_ptx "${ppo[@]}"
     $python -m instructloop.loop.real_evaluation --root "$out" --seed "$seed"
 done
-$python -m instructloop.loop.results --root "$out" --docs docs --seeds ${seeds[*]}
+$python -m instructloop.loop.real_report --root "$out" --seeds ${seeds[*]}
