@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructloop.errors import ConfigError
-from instructloop.protocols import Generated
+from instructloop.protocols import Generated, Sampling
 from instructloop.rollout.beam import beam_search, score
 from instructloop.rollout.engine import LocalEngine
 from tiny_models import PAD_ID, tiny
@@ -50,18 +50,12 @@ def test_a_width_that_covers_everything_finds_the_exact_best(
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.0])
-@pytest.mark.parametrize("width", [1, 3, 6])
-@pytest.mark.parametrize("stop_ids", [[0], [3, 14, 15, 92]])
-def test_beams_are_those_of_transformers(width: int, length_penalty: float, stop_ids: list[int]) -> None:
-    """Where the semantics agree: `early_stopping="never"` looks on until nothing can improve, and so do we.
-
-    Width 1 is a beam search of one beam here and plain greedy decoding there, which ends at the first stop id.
-    """
-    engine, prompt = LocalEngine(POLICY, pad_id=PAD_ID), [7, 3, 9]
-    if width == 1:
-        options = {"num_beams": 1, "do_sample": False}
-    else:
-        options = {"num_beams": width, "num_return_sequences": width, "do_sample": False, "early_stopping": "never", "length_penalty": length_penalty}
+@pytest.mark.parametrize("width", [2, 3, 6])
+@pytest.mark.parametrize(("prompt", "stop_ids"), [([7, 3, 9], [0]), ([80, 81], list(range(0, 96, 3))), ([33, 44, 55], list(range(0, 96, 3)))])
+def test_beams_are_those_of_transformers(width: int, length_penalty: float, prompt: list[int], stop_ids: list[int]) -> None:
+    """Where the semantics agree: `early_stopping="never"` looks on until nothing can improve, and so do we."""
+    engine = LocalEngine(POLICY, pad_id=PAD_ID)
+    options = {"num_beams": width, "num_return_sequences": width, "do_sample": False, "early_stopping": "never", "length_penalty": length_penalty}
     tokens_1T = torch.tensor([prompt])
     expected = POLICY.generate(
         tokens_1T, attention_mask=torch.ones_like(tokens_1T), max_new_tokens=12, eos_token_id=stop_ids, pad_token_id=PAD_ID, **options
@@ -69,8 +63,15 @@ def test_beams_are_those_of_transformers(width: int, length_penalty: float, stop
     found = beam_search(
         engine, prompt, width=width, num_answers=width, length_penalty=length_penalty, max_new_tokens=12, stop_ids=frozenset(stop_ids)
     )
-    theirs = [cut(row[len(prompt) :], stop_ids) for row in expected.tolist()]
-    assert [answer.ids for answer in found] == theirs
+    assert [answer.ids for answer in found] == [cut(row[len(prompt) :], stop_ids) for row in expected.tolist()]
+
+
+def test_one_beam_without_penalty_is_greedy() -> None:
+    engine, stop_ids = LocalEngine(POLICY, pad_id=PAD_ID), frozenset(range(0, 96, 9))
+    for prompt in ([7, 3, 9], [5], [1, 2], [80, 81]):
+        greedy = engine.generate([prompt], Sampling(max_new_tokens=12, temperature=0.0, stop_ids=stop_ids), [0])[0]
+        found = beam_search(engine, prompt, width=1, length_penalty=0.0, max_new_tokens=12, stop_ids=stop_ids)
+        assert [answer.ids for answer in found] == [greedy.ids]
 
 
 def cut(ids: list[int], stop_ids: list[int]) -> tuple[int, ...]:

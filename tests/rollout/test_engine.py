@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from transformers import FalconMambaConfig, FalconMambaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import FalconMambaConfig, FalconMambaForCausalLM, GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
 from instructloop.errors import CheckpointError, ConfigError, DataError, LawBroken
 from instructloop.protocols import Sampling
 from instructloop.rollout.engine import LocalEngine
+from instructloop.rollout.probe import probe_parity
 from tiny_models import PAD_ID, tiny
 
 POLICY = tiny("llama", vocab=96)
@@ -60,6 +61,13 @@ def test_a_policy_with_a_nan_is_refused() -> None:
         broken.get_output_embeddings().weight[4, 0] = torch.nan
     with pytest.raises(LawBroken, match="E1"):
         LocalEngine(broken, pad_id=PAD_ID).generate([[3], [4, 5]], Sampling(max_new_tokens=2), [0, 1])
+
+
+def test_a_model_that_scales_its_scores_by_layer_agrees() -> None:
+    shape = {"vocab_size": 32, "n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 64, "initializer_range": 0.3}
+    policy = GPT2LMHeadModel(GPT2Config(scale_attn_by_inverse_layer_idx=True, **shape)).double().eval()
+    parity = probe_parity(LocalEngine(policy, pad_id=PAD_ID), policy, [[3, 4], [5]], precision="fp64")
+    assert parity.largest <= 1e-9
 
 
 def test_a_model_without_attention_is_refused() -> None:
