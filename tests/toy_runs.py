@@ -14,6 +14,7 @@ from instructloop.store.snapshots import freeze
 from instructloop.text.tokenizer import Tokenizer, train_tokenizer
 
 TEXT = Text(context=48, max_prompt=32, max_response=16, separator="\n")
+SHAPE = ModelShape(layers=1, width=16, heads=2, vocab=300, context=96)
 WORDS = "the red fox sees a blue hen and wants green grass what does it say yes no"
 
 
@@ -31,14 +32,14 @@ def toy_tokenizer() -> Tokenizer:
 
 def write_policy(folder: Path, tokenizer: Tokenizer, *, seed: int = 0, text: Text = TEXT) -> Path:
     """A checkpoint of a fresh policy."""
-    policy = new_policy(ModelShape(layers=1, width=16, heads=2, vocab=300, context=48), tokenizer, seed=seed)
+    policy = new_policy(SHAPE, tokenizer, seed=seed)
     save_checkpoint_dir(folder, policy, tokenizer, manifest=manifest("sft", text), card="a toy")
     return folder
 
 
 def write_reward(folder: Path, tokenizer: Tokenizer, *, seed: int = 0) -> Path:
     """A checkpoint of an untrained reward model."""
-    policy = new_policy(ModelShape(layers=1, width=16, heads=2, vocab=300, context=48), tokenizer, seed=seed)
+    policy = new_policy(SHAPE, tokenizer, seed=seed)
     save_checkpoint_dir(folder, scalar_from_policy(policy, tokenizer, seed), tokenizer, manifest=manifest("reward", TEXT), card="a toy")
     return folder
 

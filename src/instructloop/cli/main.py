@@ -18,7 +18,11 @@ VERBS: Mapping[str, str] = {
     "snapshot": "freeze data files: hashed, split, never altered again",
     "pretrain": "step 0: a base model from text, for people who bring none",
     "sft": "step 1: supervised fine-tuning on demonstrations",
+    "sample": "several answers per prompt, for people to rank",
     "reward": "step 2: a reward model from rankings",
+    "select": "the epoch of an SFT run whose answers the reward model likes best",
+    "ppo": "step 3: PPO, or PPO-ptx, against the reward model",
+    "sweep": "a step for every combination of some settings, in one table",
     "doctor": "what this machine can do, and what is missing",
 }
 """Verb -> what it does, in the order of the loop."""

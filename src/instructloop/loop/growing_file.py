@@ -8,7 +8,7 @@ OUT.settings.json    what made it, and how far it is; stays, to say what the fin
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,22 @@ class GrowingFile:
     settings: Mapping[str, Any]
     done: int = 0
     """Items worked off; a row need not come of each."""
-    counts: Mapping[str, int] | None = None
+    length: int = 0
+    """Bytes of the rows of these items."""
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
     """What was left out so far, by reason."""
 
     def append(self, records: Sequence[Record], *, done: int, counts: Mapping[str, int]) -> None:
         """Add rows for good: they and how far it is now are on disk when this returns."""
+        self.out.parent.mkdir(parents=True, exist_ok=True)
         with open(_partial(self.out), "ab") as file:
+            file.truncate(self.length)
             file.writelines(json.dumps(record.to_json(), ensure_ascii=False).encode() + b"\n" for record in records)
             file.flush()
             os.fsync(file.fileno())
-            length = file.tell()
-        self.done, self.counts = done, counts
-        self._describe(length)
+            self.done, self.length, self.counts = done, file.tell(), dict(counts)
+        progress = {"done": self.done, "length": self.length, "counts": self.counts}
+        write_json(_sidecar(self.out), {"settings": self.settings, **progress})
 
     def finish(self) -> int:
         """Turn the rows into the finished file, compressed if its name says so; returns how many there are."""
@@ -45,30 +49,22 @@ class GrowingFile:
         _partial(self.out).unlink()
         return rows
 
-    def _describe(self, length: int) -> None:
-        write_json(_sidecar(self.out), {"settings": self.settings, "done": self.done, "bytes": length, "counts": self.counts or {}})
-
 
 def open_growing(out: Path, settings: Mapping[str, Any]) -> GrowingFile:
-    """Start a file, or go on with the same one; raises `RunFinished`, or `ResumeError` if it was begun with other settings."""
+    """A file to start, or to go on with; raises `RunFinished`, or `ResumeError` if it was begun with other settings. Writes nothing."""
     settings = json.loads(json.dumps(settings))
     if not _sidecar(out).exists():
         if out.exists():
             raise ResumeError(f"{out} exists", expected="a new file", remedy="choose another --out")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _partial(out).write_bytes(b"")
-        file = GrowingFile(out, settings)
-        file._describe(0)
-        return file
+        return GrowingFile(out, settings)
     there = json.loads(_sidecar(out).read_text())
     _refuse_other_settings(out, there["settings"], settings)
     if out.exists():
         _partial(out).unlink(missing_ok=True)  # the last sitting was killed right after the file was whole
         raise RunFinished(f"{out} is already finished; nothing was done")
-    if not _partial(out).exists() or _partial(out).stat().st_size < there["bytes"]:
-        raise ResumeError(f"{_partial(out)} lacks rows it had", expected=f"{there['bytes']} bytes", remedy=f"delete {_sidecar(out)} to begin again")
-    os.truncate(_partial(out), there["bytes"])
-    return GrowingFile(out, settings, there["done"], there["counts"])
+    if not _partial(out).exists() or _partial(out).stat().st_size < there["length"]:
+        raise ResumeError(f"{_partial(out)} lacks rows it had", expected=f"{there['length']} bytes", remedy=f"delete {_sidecar(out)} to begin again")
+    return GrowingFile(**there, out=out)
 
 
 def _refuse_other_settings(out: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ because reward scores go with people's preferences, and validation loss, which o
 """
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from instructloop.data.prompts import PromptSet, load_prompts
 from instructloop.errors import CheckpointError, ConfigError, DataError
 from instructloop.evals.statistics import Interval, bootstrap_mean
 from instructloop.loop.recorded import recorded
-from instructloop.model.checkpoint import load_manifest
+from instructloop.model.checkpoint import copy_checkpoint_dir, load_manifest
 from instructloop.model.policy import load_policy
 from instructloop.model.scalar import load_scalar
 from instructloop.protocols import Sampling
@@ -36,7 +35,6 @@ from instructloop.steps.progress import Progress
 from instructloop.steps.provenance import model_identity
 from instructloop.steps.running import write_json
 from instructloop.steps.scoring import reward_model_score
-from instructloop.store.jsonl import sync_folder
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, require_same
 
@@ -88,7 +86,7 @@ def select_epoch(inputs: SelectionInputs) -> Path:
 
     best = max(judged, key=lambda epoch: epoch.score.mean)
     selected = inputs.run / "selected"
-    replace_folder(folders[best.epoch - 1], selected)
+    copy_checkpoint_dir(folders[best.epoch - 1], selected)
     source = {"reward": model_identity(inputs.reward), "prompts": snapshot.id, "split": inputs.split, "num_prompts": len(jury.prompts)}
     write_json(inputs.run / "select.json", {**source, "best_epoch": best.epoch, "epochs": [asdict(epoch) for epoch in judged]})
     _print_epochs(judged, best)
@@ -131,19 +129,6 @@ class Jury:
             mean_tokens=float(rollout.mask_BR.sum(1).double().mean()),
             ended_share=float(rollout.ended_B.double().mean()),
         )
-
-
-def replace_folder(source: Path, target: Path) -> None:
-    """Copy a folder so that `target` is at every moment absent, the old one, or the whole new one."""
-    new, old = target.with_name(f".{target.name}.writing"), target.with_name(f".{target.name}.replaced")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(source, new)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _valid_losses(run: Path) -> list[float]:
