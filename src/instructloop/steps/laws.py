@@ -22,7 +22,8 @@ def require_engine_parity(policy: PreTrainedModel, tokenizer: Tokenizer, config:
     """An engine with a copy of `policy`, after law A2 was seen to hold between the two; prints what was measured."""
     run = config.run
     engine = LocalEngine(policy, pad_id=tokenizer.pad_id, precision=run.precision)
-    parity = probe_parity(engine, policy, random_prompts(vocabulary_rows(policy), seed=run.seed), precision=run.precision, seed=run.seed)
+    prompts = random_prompts(vocabulary_rows(policy), seed=run.seed)
+    parity = probe_parity(engine, policy, prompts, precision=run.precision, temperature=config.ppo.temperature, seed=run.seed)
     print(f"law A2: {parity}")
     refuse_unless_equal(parity, precision=run.precision, parity_mean=run.parity_mean, parity_p999=run.parity_p999)
     return engine
