@@ -57,6 +57,14 @@ def test_every_verb_explains_itself(words: list[str], capsys: pytest.CaptureFixt
     assert f"usage: instructloop {words[0]}" in capsys.readouterr().out
 
 
+def test_a_verb_names_its_recipes_and_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ppo", "--help"])
+    shown = capsys.readouterr().out
+    assert "  paper_6b    The paper's settings for its 6 B policy.\n" in shown
+    assert "\nneeded:   --out --policy --reward --prompts\noptional: --allow-inexact --pretraining --heldout-reward\n" in shown
+
+
 def test_a_mistyped_verb_gets_the_nearest_name() -> None:
     finished = run("doctro")
     assert finished.returncode == 2

@@ -8,7 +8,6 @@ A flag is a field of the dataclass, its help the docstring under the field, its 
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,18 +90,19 @@ def _recipe_overview(verb: str, usage: str, arguments: type[Any]) -> str:
     recipes = _recipes()
     width = max(map(len, recipes)) + 2
     lines = "\n".join(f"  {name:{width}}{(recipe.__doc__ or '').strip().splitlines()[0]}" for name, recipe in recipes.items())
-    asked, optional = _flags(arguments)
     first = next(iter(recipes))
     hint = f"`instructloop {verb} {first} --help` explains these and lists every setting, with that recipe's values."
-    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\nneeded:    {asked}\noptional:  {optional}\n\n{hint}"
+    return f"usage: {usage}\n\n{arguments.__doc__}\n\nrecipes:\n{lines}\n\n{_flag_overview(arguments)}\n\n{hint}"
 
 
-def _flags(arguments: type[Any]) -> tuple[str, str]:
-    """The flags of a verb without its settings: those that must be given, and the others."""
+def _flag_overview(arguments: type[Any]) -> str:
+    """The flags of a verb beside its settings: those that must be given, then the others."""
     fields = dataclasses.fields(arguments)
-    needed = [field.default is dataclasses.MISSING for field in fields]
-    flags = ["--" + field.name.replace("_", "-") for field in fields]
-    return " ".join(itertools.compress(flags, needed)), " ".join(flag for flag, is_needed in zip(flags, needed, strict=True) if not is_needed)
+    rows = {
+        "needed:  ": [field.name for field in fields if field.default is dataclasses.MISSING],
+        "optional:": [field.name for field in fields if field.default is not dataclasses.MISSING],
+    }
+    return "\n".join(f"{title} " + " ".join("--" + name.replace("_", "-") for name in names) for title, names in rows.items() if names)
 
 
 def _recipes() -> Any:

@@ -13,21 +13,21 @@ PTX_COEF = 0.5
 
 
 def paper_1p3b() -> Config:
-    """The 1.3 B policy."""
+    """The paper's settings for its 1.3 B policy."""
     return _paper(
         sft_lr=9.65e-6, init_lr=5e-6, batch=32, value_lr=9e-6, shape=ModelShape(layers=24, width=2048, heads=16, vocab=50_258, context=2048)
     )
 
 
 def paper_6b() -> Config:
-    """The 6 B policy."""
+    """The paper's settings for its 6 B policy."""
     return _paper(
         sft_lr=9.65e-6, init_lr=1.04e-5, batch=32, value_lr=9e-6, shape=ModelShape(layers=32, width=4096, heads=32, vocab=50_258, context=2048)
     )
 
 
 def paper_175b() -> Config:
-    """The 175 B policy."""
+    """The paper's settings for its 175 B policy."""
     shape = ModelShape(layers=96, width=12_288, heads=96, vocab=50_258, context=2048)
     return _paper(sft_lr=5.03e-6, init_lr=2.45e-6, batch=8, value_lr=5e-6, shape=shape)
 
