@@ -1,15 +1,15 @@
 """Every error the package raises on purpose.
 
-    InstructLoopError
-    ├── UserError            what came, what was expected, what to do        exit code 2
-    │   ├── ConfigError      a setting, or two settings that exclude each other
-    │   ├── DataError        a file, a line of a file, a record
-    │   ├── CheckpointError  a model or tokenizer that cannot play the role asked of it
-    │   ├── ResumeError      a run folder that belongs to another run
-    │   └── MissingExtra     an optional dependency that is not installed
-    ├── LawBroken            a law of docs/laws.md does not hold: the numbers cannot be trusted   exit code 1
-    ├── Interrupted          Ctrl-C, after everything was saved               exit code 130
-    └── RunFinished          the run asked for is already there               exit code 0
+InstructLoopError
+├── UserError            what came, what was expected, what to do        exit code 2
+│   ├── ConfigError      a setting, or two settings that exclude each other
+│   ├── DataError        a file, a line of a file, a record
+│   ├── CheckpointError  a model or tokenizer that cannot play the role asked of it
+│   ├── ResumeError      a run folder that belongs to another run
+│   └── MissingExtra     an optional dependency that is not installed
+├── LawBroken            a law of docs/laws.md does not hold: the numbers cannot be trusted   exit code 1
+├── Interrupted          Ctrl-C, after everything was saved               exit code 130
+└── RunFinished          the run asked for is already there               exit code 0
 """
 
 
