@@ -136,8 +136,8 @@ def stage(config: Config, architecture: str = "llama", *, reward: str | None = N
 
 
 def stop_ids() -> frozenset[int]:
-    """The end, and every fifth token besides: random models then give answers of all lengths, capped ones included."""
-    return frozenset({tokenizer().end_id, *range(5, VOCAB, 5)})
+    """The end, and every ninth token besides: random models then give answers of all lengths, capped ones included."""
+    return frozenset({tokenizer().end_id, *range(5, VOCAB, 9)})
 
 
 def random_prompts(count: int, *, seed: int = 0) -> list[list[int]]:
