@@ -20,6 +20,7 @@ from instructloop.records import AnswerSet, Prompt
 from instructloop.rollout.beam import beam_search
 from instructloop.rollout.engine import LocalEngine
 from instructloop.store.jsonl import read_records, write_records
+from instructloop.store.snapshots import open_snapshot
 from instructloop.text.rendering import render_prompt
 from instructloop.text.tokenizer import load_tokenizer
 from toy_runs import TEXT, freeze_records, prompts, toy_tokenizer, write_policy
@@ -50,6 +51,7 @@ def test_every_prompt_gets_different_answers_from_the_models_in_their_shares(ask
     sets = read(sample_answer_sets(asked))
     assert [one.prompt for one in sets] == prompts(40)
     assert {len(one.completions) for one in sets} == {2, 3, 4, 5}
+    assert {one.provenance.snapshot for one in sets} == {open_snapshot(asked.prompts).id}
     for one in sets:
         assert len({answer.text.strip() for answer in one.completions}) == len(one.completions)
         assert all(answer.prompt_id == one.prompt.id and 1 <= len(answer.token_ids or ()) <= ROOM for answer in one.completions)

@@ -1,4 +1,4 @@
-"""K answers per prompt for people to rank (paper §3.2, §3.4): from one model or several in given shares, in no order that tells.
+"""K answers per prompt for people to rank (paper §3.5): from one model or several in given shares, in no order that tells.
 
 Everything about a prompt's answers is a function of the seed and the prompt's id: how many there are, who gives them, what
 they say, how they stand. So the file is the same however often its making was interrupted.
@@ -109,11 +109,11 @@ class OpenSet:
         )
         return True
 
-    def close(self, seed: int) -> AnswerSet:
+    def close(self, seed: int, provenance: Provenance) -> AnswerSet:
         """The answers in an order that says nothing about where they come from."""
         answers = list(self.found.values())
         order = permutation(len(answers), seed, "order", self.prompt.id).tolist()
-        return AnswerSet(prompt=self.prompt, completions=tuple(answers[place] for place in order))
+        return AnswerSet(prompt=self.prompt, completions=tuple(answers[place] for place in order), provenance=provenance)
 
 
 def sample_answer_sets(asked: Asked, *, slots: int = 64) -> Path:
@@ -122,16 +122,16 @@ def sample_answer_sets(asked: Asked, *, slots: int = 64) -> Path:
     Prompts too long for a model, and those with fewer than two different answers, are left out and counted.
     """
     asked.answering.require_room(asked.num_answers)
-    source, prompts = _read_prompts(asked)
+    provenance, prompts = _read_prompts(asked)
     known = [Known(model, model_identity(model.path), _text_of(model, asked)) for model in asked.models]
-    file = open_growing(asked.out, _settings(asked, source, known))
+    file = open_growing(asked.out, _settings(asked, provenance, known))
     respondents = [_load(model, asked.answering, slots=slots) for model in known]
     counts = Counter(file.counts)
     with Progress("sample", total=len(prompts), done=file.done) as progress:
         for start in range(file.done, len(prompts), CHUNK):
             chunk = prompts[start : start + CHUNK]
             with _saying_how_to_go_on(done=start, total=len(prompts)):
-                sets, left_out = answer_chunk(chunk, respondents, asked)
+                sets, left_out = answer_chunk(chunk, respondents, asked, provenance)
             counts.update(left_out)
             file.append(sets, done=start + len(chunk), counts=counts)
             progress.advance(start + len(chunk))
@@ -140,7 +140,9 @@ def sample_answer_sets(asked: Asked, *, slots: int = 64) -> Path:
     return asked.out
 
 
-def answer_chunk(prompts: Sequence[Prompt], respondents: Sequence[Respondent], asked: Asked) -> tuple[list[AnswerSet], Counter[str]]:
+def answer_chunk(
+    prompts: Sequence[Prompt], respondents: Sequence[Respondent], asked: Asked, provenance: Provenance
+) -> tuple[list[AnswerSet], Counter[str]]:
     """The answer sets of some prompts, in order, and how many prompts were left out for which reason."""
     fitting = [prompt for prompt in prompts if all(len(who.render(prompt)) <= who.known.text.max_prompt for who in respondents)]
     open_sets = [OpenSet(prompt, _shares_of(prompt, asked), {}) for prompt in fitting]
@@ -149,7 +151,7 @@ def answer_chunk(prompts: Sequence[Prompt], respondents: Sequence[Respondent], a
         collect(open_sets, respondent, number, asked.answering)
     whole = [open_set for open_set in open_sets if len(open_set.found) >= MIN_ANSWERS]
     left_out = Counter({"too long": len(prompts) - len(fitting), "without two different answers": len(fitting) - len(whole)})
-    return [open_set.close(asked.answering.seed) for open_set in whole], +left_out
+    return [open_set.close(asked.answering.seed, provenance) for open_set in whole], +left_out
 
 
 def _shares_of(prompt: Prompt, asked: Asked) -> list[int]:
@@ -191,12 +193,12 @@ def _answer_id(prompt: Prompt, identity: str, answer: Generated) -> str:
     return hashlib.sha256(f"{prompt.id}\0{identity}\0{answer.ids}".encode()).hexdigest()[:16]
 
 
-def _read_prompts(asked: Asked) -> tuple[str, list[Prompt]]:
-    """What names the prompts, and the prompts."""
+def _read_prompts(asked: Asked) -> tuple[Provenance, list[Prompt]]:
+    """Where the prompts come from, and the prompts."""
     if asked.prompts.is_dir():
-        return f"{open_snapshot(asked.prompts).id} {asked.split}", list(read_split(asked.prompts, asked.split, Prompt))
+        return Provenance(snapshot=open_snapshot(asked.prompts).id), list(read_split(asked.prompts, asked.split, Prompt))
     prompts = list(read_prompts(asked.prompts))
-    return hashlib.sha256(repr(prompts).encode()).hexdigest(), prompts
+    return Provenance(origin=f"{asked.prompts.name}, {hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}"), prompts
 
 
 def _text_of(model: ModelShare, asked: Asked) -> Text:
@@ -207,10 +209,11 @@ def _text_of(model: ModelShare, asked: Asked) -> Text:
     return replace(text, max_prompt=text.context - room, max_response=room)
 
 
-def _settings(asked: Asked, source: str, known: Sequence[Known]) -> dict[str, Any]:
+def _settings(asked: Asked, provenance: Provenance, known: Sequence[Known]) -> dict[str, Any]:
     """What must be the same to go on with a file."""
     models = [{"path": one.model.path, "weights": one.identity, "share": one.model.share, "text": asdict(one.text)} for one in known]
-    return {"models": models, "prompts": source, "num_answers": asdict(asked.num_answers), **asdict(asked.answering)}
+    prompts = {"snapshot": provenance.snapshot, "split": asked.split, "origin": provenance.origin}
+    return {"models": models, "prompts": prompts, "num_answers": asdict(asked.num_answers), **asdict(asked.answering)}
 
 
 def _load(known: Known, answering: Answering, *, slots: int) -> Respondent:

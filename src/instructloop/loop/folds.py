@@ -120,15 +120,15 @@ def _run_fold(fold: Fold, config: Config, inputs: RewardInputs, folder: Path, *,
 
 def _print_folds(rows: Sequence[Mapping[str, object]], summary: Mapping[str, float]) -> None:
     table = Table(title="Pairwise accuracy of the reward model, cross-validated by labeler group")
-    for column in ("fold", "left out", "rankings left out", *FIGURES.values()):
-        table.add_column(column, justify="left" if column in ("fold", "left out") else "right")
+    for column in ("fold", "labelers left out", "their rankings", *FIGURES.values()):
+        table.add_column(column, justify="left" if column == "fold" else "right")
     for row in rows:
         labelers = row["left_out"]
         assert isinstance(labelers, list)
-        table.add_row(str(row["fold"]), f"{len(labelers)} labelers", f"{row['rankings_left_out']}", *(_shown(row[name]) for name in FIGURES))
+        table.add_row(str(row["fold"]), f"{len(labelers)}", f"{row['rankings_left_out']}", *(_shown(row[name]) for name in FIGURES))
     table.add_section()
     closing = (f"{_shown(summary.get(name))} ± {_shown(summary.get(f'{name}_standard_error'))}" for name in FIGURES)
-    table.add_row("mean ± standard error", "", "", *closing)
+    table.add_row("mean ± error", "", "", *closing)
     Console().print(table)
 
 
