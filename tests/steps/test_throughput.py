@@ -29,7 +29,7 @@ def test_a_known_size() -> None:
 def test_the_share_is_of_the_peak() -> None:
     speed = Throughput(tokens_per_second=1000, operations_per_token=50_000_000, peak=200e9, precision="bf16")
     assert speed.share == 0.25
-    assert str(speed) == "1,000 tokens/s: 25% of the 200 GFLOP/s that a bf16 matrix product reaches here"
+    assert str(speed) == "1,000 tokens/s: 25% of the 200 GFLOP/s that matrix products in bf16 reach here"
     assert speed.figures() == {"time/tokens_per_second": 1000, "time/peak_gflops": 200, "time/share_of_peak": 0.25}
 
 

@@ -44,7 +44,7 @@ class Throughput:
         return {"time/tokens_per_second": self.tokens_per_second, "time/peak_gflops": self.peak / 1e9, "time/share_of_peak": self.share}
 
     def __str__(self) -> str:
-        peak = f"{self.peak / 1e9:,.0f} GFLOP/s that a {self.precision} matrix product reaches here"
+        peak = f"{self.peak / 1e9:,.0f} GFLOP/s that matrix products in {self.precision} reach here"
         return f"{self.tokens_per_second:,.0f} tokens/s: {self.share:.0%} of the {peak}"
 
 
