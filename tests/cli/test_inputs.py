@@ -1,4 +1,4 @@
-"""What a verb is to read is looked at first: one message that names the path and the way out, nothing imported, nothing written."""
+"""What a verb is to read is looked at first: one message (law E4) that names the path and the way out, nothing imported, nothing written."""
 
 import dataclasses
 import importlib

@@ -1,0 +1,68 @@
+"""What the README tells a newcomer to type works: every line is understood, and the whole runs on toy data."""
+
+import dataclasses
+import importlib
+import itertools
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from house.sources import ROOT
+from instructloop.cli.main import main
+from instructloop.cli.parsing import parse
+from instructloop.loop.toy_data import freeze_toy_data
+from instructloop.records import Demonstration, Document, Prompt, Ranking, Record
+from instructloop.store.snapshots import read_split
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    words[1:]
+    for kind, block in BLOCKS
+    if not kind
+    for words in map(shlex.split, block.replace("\\\n", "").splitlines())
+    if words[:1] == ["instructloop"]
+]
+FILES: dict[str, tuple[str, type[Record]]] = {
+    "texts.jsonl": ("documents", Document),
+    "demos.jsonl": ("demonstrations", Demonstration),
+    "prompts.jsonl": ("prompts", Prompt),
+    "ranked.jsonl": ("rankings", Ranking),
+}
+"""File of the README -> the toy data of that kind."""
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_line_is_understood(words: list[str]) -> None:
+    verb, *argv = words
+    module = importlib.import_module(f"instructloop.cli.{verb}")
+    if hasattr(module, "VERB"):
+        asked: Any = module.VERB.parse(argv)[0]
+    else:
+        asked = parse(verb, next(c for c in vars(module).values() if dataclasses.is_dataclass(c) and c.__module__ == module.__name__), argv)
+    assert asked is not None
+
+
+def test_steps_read_what_earlier_lines_made() -> None:
+    made: set[str] = set()
+    for words in COMMANDS:
+        read = [word.removesuffix("/model") for flag, word in itertools.pairwise(words) if word.startswith("out/") and flag != "--out"]
+        assert set(read) <= made, words
+        made |= {words[words.index("--out") + 1]} if "--out" in words else set()
+
+
+@pytest.mark.slow
+def test_the_whole_runs_on_toy_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    freeze_toy_data(Path("toy"), 0)
+    for file, (name, record) in FILES.items():
+        rows = [row for split in ("train", "valid") for row in read_split(Path("toy") / name, split, record)]
+        Path(file).write_text("".join(json.dumps(row.to_json()) + "\n" for row in rows))
+    for words in COMMANDS:
+        assert main(words) == 0, words
+    exec(next(block for kind, block in BLOCKS if kind == "python"), {})
+    assert all(Path("out", made).exists() for made in ("answers.jsonl", "sft/selected", "ppo/model/ema", "brief/model"))
