@@ -25,7 +25,7 @@ READ_ONLY = 0o444
 R = TypeVar("R", bound=Record)
 
 
-def freeze(folder: str | Path, splits: Mapping[str, Iterable[Record]], *, query: str, source_of: Callable[[Record], str] | None = None) -> Snapshot:
+def freeze(folder: str | Path, splits: Mapping[str, Iterable[R]], *, query: str, source_of: Callable[[R], str] | None = None) -> Snapshot:
     """Write `splits` (name -> records of one type) as a snapshot; the folder appears complete or not at all.
 
     `query` is the command or query that made it; `source_of` says what its counts tell apart, the origin unless given.
@@ -110,7 +110,7 @@ def _check_names(splits: Mapping[str, object]) -> None:
             raise DataError(f"a split named {name!r}", expected="letters, digits, - and _", remedy="rename it")
 
 
-def _write(folder: Path, splits: Mapping[str, Iterable[Record]], query: str, source_of: Callable[[Record], str]) -> Snapshot:
+def _write(folder: Path, splits: Mapping[str, Iterable[R]], query: str, source_of: Callable[[R], str]) -> Snapshot:
     counts: dict[str, dict[str, int]] = {}
     kinds: set[str] = set()
     for split, records in splits.items():
@@ -137,7 +137,7 @@ def _write(folder: Path, splits: Mapping[str, Iterable[Record]], query: str, sou
     return snapshot
 
 
-def _counted(records: Iterable[Record], sources: Counter[str], kinds: set[str], source_of: Callable[[Record], str]) -> Iterator[Mapping[str, object]]:
+def _counted(records: Iterable[R], sources: Counter[str], kinds: set[str], source_of: Callable[[R], str]) -> Iterator[Mapping[str, object]]:
     for record in records:
         sources[source_of(record)] += 1
         kinds.add(type(record).__name__)
