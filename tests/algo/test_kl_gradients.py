@@ -1,4 +1,4 @@
-"""Which estimate of a divergence may stand in a loss: expected gradients summed over a whole vocabulary, no sampling."""
+"""Which estimate of a divergence may stand in a loss (law C3): expected gradients summed over a whole vocabulary, no sampling."""
 
 from collections.abc import Callable
 
