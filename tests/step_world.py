@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from instructloop.config import PPO, SFT, Config, ModelShape, Optimizer, Pretrain, Reward, Run, Text
-from instructloop.loop.toy_data import freeze_toy_data
+from instructloop.loop.toy_data import ANIMALS, COLOURS, freeze_toy_data
 from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.ema import Ema
 from instructloop.model.scalar import ScalarModel, scalar_from_policy
@@ -26,8 +27,9 @@ from instructloop.steps.step3_ppo import Coefficients, Iteration, Models, Optimi
 from instructloop.text.tokenizer import Tokenizer, train_tokenizer
 from tiny_models import tiny
 
-VOCAB = 270
-"""Bytes, end, padding, and a few merges."""
+WORDS = tuple(product(ANIMALS, COLOURS))
+VOCAB = 320
+"""Bytes, end, padding, and merges enough to make words of the toy world short."""
 MANIFEST = RunManifest(run_id="r", step="sft", config={}, command="", code_version="", seed=0)
 DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
 
@@ -35,7 +37,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
 @cache
 def tokenizer() -> Tokenizer:
     """Byte-level; 0 is the end, 1 the padding."""
-    return train_tokenizer(["what does the red fox see? the red fox sees a grey owl."] * 4, vocab=VOCAB)
+    texts = [f"what does the {colour} {animal} see?\nthe {colour} {animal} sees a {animal}. i do not know." for animal, colour in WORDS]
+    return train_tokenizer(texts, vocab=VOCAB)
 
 
 def tiny_config(precision: Any = "fp32", **ppo: Any) -> Config:

@@ -34,8 +34,8 @@ from instructloop.steps.progress import Progress, require_tensorboard, tensorboa
 TIME_PREFIX = "time/"
 MANIFEST, FINISHED = "manifest.json", "finished.json"
 LOGS = ("metrics.jsonl", "samples.jsonl")
-BEFORE_MANIFEST = {"tokens", f".{MANIFEST}.writing"}
-"""What a run that was killed early may leave in its folder before the manifest."""
+BEFORE_MANIFEST = {f".{MANIFEST}.writing"}
+"""What a run that was killed in its first moment may leave in its folder."""
 STDERR = 2
 
 
