@@ -1,5 +1,6 @@
 """What a training verb reads, looked at before anything heavy is imported and before anything is written (law E4)."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from instructloop.store.snapshots import DESCRIPTION, read_description
 RECORD_OF = {"demonstrations": "Demonstration", "rankings": "Ranking", "prompts": "Prompt", "documents": "Document"}
 """Kind of data, as `instructloop snapshot --kind` names it -> the record of its lines."""
 
+REWARD_CLASS = "ForSequenceClassification"
+"""How transformers' classes of reward models end."""
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -32,16 +35,18 @@ class Inputs:
 
     snapshots: Mapping[str, Data] = field(default_factory=dict[str, Data])
     models: tuple[str, ...] = ()
-    """Fields that name a checkpoint folder or a hub id."""
+    """Fields that name a language model: a checkpoint folder or a hub id."""
+    rewards: tuple[str, ...] = ()
+    """Fields that name a reward model."""
 
     def require(self, asked: object) -> None:
         """Raise `DataError` or `CheckpointError` for the first that cannot be used, with the command that makes it."""
         for name, data in self.snapshots.items():
             if (folder := getattr(asked, name)) is not None:
                 require_snapshot(folder, data)
-        for name in self.models:
+        for name in (*self.models, *self.rewards):
             if (source := getattr(asked, name)) is not None:
-                require_model(source)
+                require_model(source, is_reward=name in self.rewards)
 
 
 def require_snapshot(folder: Path, data: Data) -> None:
@@ -71,14 +76,26 @@ def _command(files: str, data: Data, out: str) -> str:
     return f"instructloop snapshot {files} --kind {data.kind} --out {out}"
 
 
-def require_model(source: str) -> None:
-    """Raise `CheckpointError` for a path that is no checkpoint folder; whether a hub id exists is for the hub to say."""
+def require_model(source: str, *, is_reward: bool = False) -> None:
+    """Raise `CheckpointError` for a path that is no checkpoint of a language or reward model; hub ids are left to the hub."""
     folder, expected = Path(source), "a checkpoint folder (config.json, model.safetensors, tokenizer files) or a hub id"
     if (folder / "config.json").is_file():
-        return
+        return _require_role(folder, is_reward=is_reward)
     if (folder / "model" / "config.json").is_file():
         raise CheckpointError(f"{source} is a run folder", expected=expected, remedy=f"its model is in {folder / 'model'}")
     if folder.exists():
         raise CheckpointError(f"{source} holds no config.json", expected=expected, remedy="give the folder of the checkpoint itself")
     if not HUB_ID.fullmatch(source) or (len(folder.parts) > 1 and folder.parent.is_dir()):
         raise CheckpointError(f"there is no folder {source}", expected=expected, remedy="correct the path, or run the step that makes it")
+    return None
+
+
+def _require_role(folder: Path, *, is_reward: bool) -> None:
+    """What config.json calls the model is a reward model, or is none; a file that does not say so is judged when it is loaded."""
+    try:
+        names: list[str] = json.loads((folder / "config.json").read_text()).get("architectures") or []
+    except ValueError:
+        return
+    if names and any(name.endswith(REWARD_CLASS) for name in names) != is_reward:
+        asked, other = ("a reward model", "a language model") if is_reward else ("a language model", "a reward model")
+        raise CheckpointError(f"{folder} is {other} ({names[0]})", expected=asked, remedy=f"give {asked} here: have two paths changed places?")

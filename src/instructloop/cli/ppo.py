@@ -43,6 +43,6 @@ VERB = TrainingVerb(
     "ppo",
     PPOArguments,
     sections=("text", "run", "ppo"),
-    inputs=Inputs(snapshots={"prompts": Data("prompts"), "pretraining": Data("documents")}, models=("policy", "reward", "heldout_reward")),
+    inputs=Inputs(snapshots={"prompts": Data("prompts"), "pretraining": Data("documents")}, models=("policy",), rewards=("reward", "heldout_reward")),
     train=_train,
 )

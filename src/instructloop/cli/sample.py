@@ -1,7 +1,7 @@
 """`instructloop sample`: K answers per prompt for people to rank."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +29,8 @@ class Sample:
     """File to write: .jsonl, .jsonl.gz or .jsonl.zst. If it was begun with the same settings, it is gone on with."""
     answering: Annotated[Answering, tyro.conf.arg(name="")] = Answering()
     """How answers are made."""
+    weights: Literal["raw", "ema"] = "raw"
+    """ema: the averaged weights that step 3 saves beside the raw ones."""
     slots: int = 64
     """Answers sampled at a time; a memory knob."""
     template: Literal["plain", "chat"] = "plain"
@@ -43,6 +45,8 @@ def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     sample = parse("sample", Sample, argv)
     models, num_answers = parse_models(sample.model), parse_num_answers(sample.num_answers)
+    if sample.weights == "ema":
+        models = tuple(replace(model, path=str(Path(model.path) / "ema")) for model in models)
     sample.answering.require_room(num_answers)
     for model in models:
         require_model(model.path)

@@ -25,7 +25,7 @@ from instructloop.errors import CheckpointError, DataError
 from instructloop.model.ema import Ema
 from instructloop.model.pretrained import AVERAGED
 from instructloop.model.scalar import ScalarModel
-from instructloop.model.silence import without_bars
+from instructloop.model.silence import quietly
 from instructloop.records import RunManifest
 from instructloop.text.tokenizer import Tokenizer
 
@@ -118,7 +118,7 @@ def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokeni
 
 
 def _save_weights(network: PreTrainedModel, folder: str | Path) -> None:
-    with without_bars():
+    with quietly():
         network.save_pretrained(folder)
 
 

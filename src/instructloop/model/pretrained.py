@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import (
 
 from instructloop.config import Precision
 from instructloop.errors import CheckpointError
-from instructloop.model.silence import without_bars
+from instructloop.model.silence import quietly
 from instructloop.text.tokenizer import Tokenizer
 
 Weights = Literal["raw", "ema"]
@@ -67,7 +67,7 @@ def open_config(source: str, *, context: int) -> PreTrainedConfig:
 def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     """The model of `config` with the weights at `source`, in eval mode; raises `CheckpointError` if weights are absent or incomplete."""
     try:
-        with without_bars():
+        with quietly():
             model, loading = auto_class.from_pretrained(source, config=config, dtype=dtype, attn_implementation="sdpa", output_loading_info=True)
     except OSError as error:
         raise _unreadable(source, error) from error

@@ -17,6 +17,7 @@ from instructloop.records import Document
 from instructloop.steps.device import place
 from instructloop.steps.guards import offender_kept
 from instructloop.steps.language import accumulate_language_loss, count_targets, mean_nll, rows_batch, tokens_of
+from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import open_run, timed
@@ -49,6 +50,7 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     valid.require_length(cfg.length)
 
     policy = place(new_policy(cfg.shape, tokenizer, seed=config.run.seed))
+    require_engine_parity(policy, tokenizer, config)
     optimizer = make_optimizer(policy, cfg.optimizer)
     for update in run.updates(cfg.updates, {"policy": policy, "optimizer": optimizer}):
         times: dict[str, float] = {}

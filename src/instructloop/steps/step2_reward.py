@@ -27,6 +27,7 @@ from instructloop.model.scalar import ScalarModel, scalar_from_policy
 from instructloop.records import Demonstration, Ranking
 from instructloop.steps.device import place
 from instructloop.steps.guards import offender_kept, require_finite
+from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import open_run, timed
@@ -75,8 +76,9 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
     print(dropped)
     dropped_demonstrations.require_some("demonstrations")
     plan = Plan(cfg=cfg, config=config, items=batch_elements(train, cfg), prompts=len(train), pad_id=tokenizer.pad_id)
-    policy = load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context)
-    reward = place(scalar_from_policy(policy, tokenizer, seed=config.run.seed))
+    policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
+    require_engine_parity(policy, tokenizer, config)
+    reward = scalar_from_policy(policy, tokenizer, seed=config.run.seed)
 
     optimizer = make_optimizer(reward, cfg.optimizer)
     for update in run.updates(plan.updates, {"reward": reward, "optimizer": optimizer}):
