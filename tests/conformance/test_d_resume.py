@@ -84,8 +84,7 @@ def test_killed_between_checkpoints(step: str, world: TinyWorld, straight: Calla
     assert_same_run(tmp_path / "run", straight(step))
 
 
-@steps
-@pytest.mark.parametrize("stop", [press_ctrl_c, terminate])
+@pytest.mark.parametrize(("step", "stop"), [*((step, press_ctrl_c) for step in RUNS), ("sft", terminate)])
 def test_stopped_by_signal(step: str, stop: Callable[[], None], world: TinyWorld, straight: Callable[[str], Path], tmp_path: Path) -> None:
     """The update in progress is finished and saved, wherever checkpoints are due; SFT stops at the boundary of an epoch here."""
     before = signal.getsignal(signal.SIGINT)
