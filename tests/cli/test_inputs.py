@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -28,6 +29,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(folder).mkdir(parents=True)
     for model in ("model", "runs/sft/model"):
         Path(model, "config.json").write_text("{}")
+    for name in ("GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification"):
+        Path(name).mkdir()
+        Path(name, "config.json").write_text(json.dumps({"architectures": [name]}))
     Path("prompts.jsonl").write_text('{"prompt": "why?"}\n')
     _freeze("prompts", PROMPTS, PROMPTS)
     _freeze("texts", TEXTS, TEXTS)
@@ -70,6 +74,19 @@ def test_models_that_are_not_there(here: Path, policy: str, came: str, remedy: s
     assert remedy in message
 
 
+def test_a_policy_and_a_reward_model_that_changed_places(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy, reward = "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification"
+    assert main(_ppo(reward, "prompts")) == 2
+    assert capsys.readouterr().err.startswith(f"instructloop: {reward} is a reward model ({reward})\n  expected: a language model\n")
+    assert main([*_ppo(policy, "prompts"), "--reward", policy]) == 2
+    assert capsys.readouterr().err.startswith(f"instructloop: {policy} is a language model ({policy})\n  expected: a reward model\n")
+
+
+def test_a_run_without_epochs_is_no_sft(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["select", "runs/sft", "--reward", "model", "--prompts", "prompts"]) == 2
+    assert capsys.readouterr().err.startswith("instructloop: runs/sft is no finished SFT run\n")
+
+
 @pytest.mark.parametrize("name", ["gpt2", "EleutherAI/pythia-70m", "model"])
 def test_hub_ids_and_folders_pass(here: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     called: list[object] = []
@@ -87,7 +104,7 @@ def test_hub_ids_and_folders_pass(here: Path, name: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_every_input_of_a_verb_is_looked_at(verb: TrainingVerb) -> None:
     fields = {field.name for field in dataclasses.fields(verb.arguments)}
-    looked_at = {*verb.inputs.snapshots, *verb.inputs.models}
+    looked_at = {*verb.inputs.snapshots, *verb.inputs.models, *verb.inputs.rewards}
     assert looked_at <= fields
     assert fields - looked_at <= {"out", "allow_inexact", "stage", "folds", "tokenizer"}
 

@@ -80,14 +80,13 @@ def require_model(source: str, *, is_reward: bool = False) -> None:
     """Raise `CheckpointError` for a path that is no checkpoint of a language or reward model; hub ids are left to the hub."""
     folder, expected = Path(source), "a checkpoint folder (config.json, model.safetensors, tokenizer files) or a hub id"
     if (folder / "config.json").is_file():
-        return _require_role(folder, is_reward=is_reward)
-    if (folder / "model" / "config.json").is_file():
+        _require_role(folder, is_reward=is_reward)
+    elif (folder / "model" / "config.json").is_file():
         raise CheckpointError(f"{source} is a run folder", expected=expected, remedy=f"its model is in {folder / 'model'}")
-    if folder.exists():
+    elif folder.exists():
         raise CheckpointError(f"{source} holds no config.json", expected=expected, remedy="give the folder of the checkpoint itself")
-    if not HUB_ID.fullmatch(source) or (len(folder.parts) > 1 and folder.parent.is_dir()):
+    elif not HUB_ID.fullmatch(source) or (len(folder.parts) > 1 and folder.parent.is_dir()):
         raise CheckpointError(f"there is no folder {source}", expected=expected, remedy="correct the path, or run the step that makes it")
-    return None
 
 
 def _require_role(folder: Path, *, is_reward: bool) -> None:

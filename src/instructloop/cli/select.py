@@ -8,6 +8,7 @@ import tyro
 
 from instructloop.cli.inputs import Data, Inputs
 from instructloop.cli.parsing import parse
+from instructloop.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,11 @@ class Select:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("select", Select, argv)
-    Inputs(snapshots={"prompts": Data("prompts", splits=(asked.split,))}, models=("reward",)).require(asked)
+    Inputs(snapshots={"prompts": Data("prompts", splits=(asked.split,))}, rewards=("reward",)).require(asked)
+    if not (asked.run / "epochs").is_dir():
+        raise DataError(
+            f"{asked.run} is no finished SFT run", expected="the folder given to `sft --out`, with epochs/ in it", remedy="correct the path"
+        )
     from instructloop.loop.selection import SelectionInputs, select_epoch
 
     inputs = SelectionInputs(run=asked.run, reward=asked.reward, prompts=asked.prompts, split=asked.split, max_prompts=asked.max_prompts)
