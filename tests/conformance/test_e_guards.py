@@ -104,16 +104,18 @@ def spoiled(function: Callable[..., Tensor], at_call: int) -> Callable[..., Tens
 
 
 @pytest.mark.parametrize(
-    ("step", "module", "function", "blamed", "kept"),
+    ("step", "module", "function", "named"),
     [
-        ("pretrain", language, "target_nll", "loss", "tokens_BT"),
-        ("sft", language, "target_nll", "loss", "tokens_BT"),
-        ("reward", step2_reward, "scores", "score_N", "tokens_NT"),
+        ("pretrain", language, "target_nll", ("loss", "tokens_BT")),
+        ("sft", language, "target_nll", ("loss", "tokens_BT")),
+        ("reward", step2_reward, "scores", ("score_N", "tokens_NT")),
     ],
 )
 def test_every_step_stops_and_keeps_the_batch(
-    step: str, module: Any, function: str, blamed: str, kept: str, world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, module: Any, function: str, named: tuple[str, str], world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`named` are the tensor at fault and what is kept beside it."""
+    blamed, kept = named
     monkeypatch.setattr(module, function, spoiled(getattr(module, function), 2))
     with pytest.raises(LawBroken, match=rf"finite values in {blamed}\n.*offending_batch\.pt"):
         RUNS[step](world, tmp_path / "run")
