@@ -6,7 +6,8 @@ run/
   histogram.svg
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,15 @@ from rich.table import Table
 
 from instructloop.config import Config
 from instructloop.data.comparisons import RankedPrompt, load_rankings
-from instructloop.data.demonstrations import load_demonstrations
 from instructloop.errors import MissingExtra, RunFinished
 from instructloop.evals.plots import Labels, calibration_svg, histogram_svg
 from instructloop.evals.reward_report import histogram, reward_report
 from instructloop.evals.statistics import Interval
 from instructloop.model.scalar import ScalarModel, load_scalar
-from instructloop.records import Demonstration, Ranking
+from instructloop.records import Ranking
 from instructloop.steps.device import place
 from instructloop.steps.running import write_json
-from instructloop.steps.step2_reward import RewardInputs, demonstration_scores, score_rankings, train_reward
+from instructloop.steps.step2_reward import DEMONSTRATION_SCORES, RewardInputs, score_rankings, train_reward
 from instructloop.store.snapshots import read_split
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer
 
@@ -41,7 +41,7 @@ def train_with_report(config: Config, inputs: RewardInputs, folder: Path, *, all
     except RunFinished:
         if (folder / REPORT).exists():
             raise
-    report = make_report(RewardModel.load(folder / "model", config), inputs)
+    report = make_report(RewardModel.load(folder / "model", config), inputs, json.loads((folder / DEMONSTRATION_SCORES).read_text())["scores"])
     write_report(folder, report)
     print_report(report)
     return folder / "model"
@@ -69,17 +69,10 @@ class RewardModel:
         items, _ = load_rankings(filter(admits, read_split(rankings, split, Ranking)), self.tokenizer, self.config.text)
         return items, score_rankings(self.scalar, items, self.config, pad_id=self.tokenizer.pad_id)
 
-    def score_demonstrations(self, demonstrations: Path) -> list[float]:
-        """The scores of the demonstrations in the split `train`: those whose mean is 0."""
-        records = read_split(demonstrations, "train", Demonstration)
-        items, _ = load_demonstrations(records, self.tokenizer, self.config.text)
-        return demonstration_scores(self.scalar, [item.ids for item in items], self.config, pad_id=self.tokenizer.pad_id).tolist()
 
-
-def make_report(reward: RewardModel, inputs: RewardInputs) -> dict[str, Any]:
-    """What `evals.reward_report` says of the split `valid`; without a pair in it, the demonstrations alone."""
+def make_report(reward: RewardModel, inputs: RewardInputs, demonstrations: Sequence[float]) -> dict[str, Any]:
+    """What `evals.reward_report` says of the split `valid`, and of the scores of the demonstrations; without a pair, of these alone."""
     items, scores = reward.score_split(inputs.rankings, "valid")
-    demonstrations = reward.score_demonstrations(inputs.demonstrations)
     if not items:
         return {"prompts": 0, "pairs": 0, "demonstrations": histogram(demonstrations)}
     return reward_report(items, scores, demonstrations)

@@ -47,28 +47,33 @@ class ScalarModel(nn.Module):
         self, tokens_BT: Tensor, *, attention_BT: Tensor | None = None, position_BT: Tensor | None = None, mask_4d: Tensor | None = None
     ) -> Tensor:
         """The scalar at every position [B, T]; padding and packing as in `policy.hidden_states`."""
-        return self._read(hidden_states(self.classifier, tokens_BT, attention_BT=attention_BT, position_BT=position_BT, mask_4d=mask_4d))
+        return self.read(hidden_states(self.classifier, tokens_BT, attention_BT=attention_BT, position_BT=position_BT, mask_4d=mask_4d))
 
     def scores_at_end(self, tokens_NT: Tensor, length_N: Tensor) -> Tensor:
         """The score of each answer [N], read at its last token; rows are padded on the right and `length_N` long."""
+        return self.read(self.end_states(tokens_NT, length_N))
+
+    def end_states(self, tokens_NT: Tensor, length_N: Tensor) -> Tensor:
+        """The hidden state at the last token of each row [N, D]: what a score is read from."""
         hidden_NTD = hidden_states(self.classifier, tokens_NT)
-        return self._read(hidden_NTD[torch.arange(len(length_N), device=hidden_NTD.device), length_N - 1])
+        return hidden_NTD[torch.arange(len(length_N), device=hidden_NTD.device), length_N - 1]
 
     def values(self, tokens_BT: Tensor, prompt_length_B: Tensor, mask_BR: Tensor) -> Tensor:
         """V of the state *before* each sampled token [B, R], zeros off the mask (law C9); rows as in `policy.response_logprobs`."""
         row_N, slot_N = mask_BR.nonzero(as_tuple=True)
         hidden_BTD = hidden_states(self.classifier, tokens_BT)
-        value_N = self._read(hidden_BTD[row_N, prompt_length_B[row_N] - 1 + slot_N])
+        value_N = self.read(hidden_BTD[row_N, prompt_length_B[row_N] - 1 + slot_N])
         return value_N.new_zeros(mask_BR.shape).index_put((row_N, slot_N), value_N)
+
+    def read(self, hidden: Tensor) -> Tensor:
+        """Head and bias on hidden states [..., D], in the parameters' own precision."""
+        weight = self.head.weight
+        with torch.autocast(device_type=hidden.device.type, enabled=False):
+            return linear(hidden.to(weight.dtype), weight).squeeze(-1) + self.score_bias
 
     def shift(self, amount: float) -> None:
         """Add a constant to every scalar: after reward training, minus the mean score of the demonstrations (law C7)."""
         self.score_bias += amount
-
-    def _read(self, hidden: Tensor) -> Tensor:
-        weight = self.head.weight
-        with torch.autocast(device_type=hidden.device.type, enabled=False):
-            return linear(hidden.to(weight.dtype), weight).squeeze(-1) + self.score_bias
 
 
 def scalar_from_policy(policy: PreTrainedModel, tokenizer: Tokenizer, seed: int) -> ScalarModel:

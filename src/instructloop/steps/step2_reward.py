@@ -25,15 +25,17 @@ from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.policy import autocast, load_policy
 from instructloop.model.scalar import ScalarModel, scalar_from_policy
 from instructloop.records import Demonstration, Ranking
-from instructloop.steps.device import place
+from instructloop.steps.device import device, place
 from instructloop.steps.guards import offender_kept, require_finite
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
-from instructloop.steps.running import open_run, timed
+from instructloop.steps.running import open_run, timed, write_json
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import load_tokenizer
 
+DEMONSTRATION_SCORES = "demonstration_scores.json"
+"""File of a run folder: the scores of the demonstrations it was centred on."""
 BIAS_TOLERANCE = 1e-4
 """Largest |mean score of the demonstrations| once the bias is in (law C7)."""
 
@@ -86,7 +88,8 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
             metrics = reward_update(reward, optimizer, plan, update)
         run.log(update, metrics)
 
-    center_on(reward, [rendered.ids for rendered in demonstrations], config, pad_id=tokenizer.pad_id)
+    centred = center_on(reward, [rendered.ids for rendered in demonstrations], config, pad_id=tokenizer.pad_id)
+    write_json(folder / DEMONSTRATION_SCORES, {"scores": centred})
     figures = agreement(score_rankings(reward, valid, config, pad_id=tokenizer.pad_id), valid)
     card = model_card("reward model", manifest, figures, note="`score_bias` in config.json is to be added to transformers' score.")
     save_checkpoint_dir(folder / "model", reward, tokenizer, manifest=manifest, card=card)
@@ -166,9 +169,8 @@ def micro_batches(items: Sequence[RankedPrompt], size: int) -> list[list[RankedP
 
 def scores(reward: ScalarModel, tokens_NT: Tensor, length_N: Tensor, config: Config) -> Tensor:
     """The score of each answer, read at its last token, float32 [N]."""
-    device = next(reward.parameters()).device
-    with autocast(config.run.precision, device):
-        return reward.scores_at_end(tokens_NT.to(device), length_N.to(device)).cpu()
+    with autocast(config.run.precision, device()):
+        return reward.scores_at_end(tokens_NT.to(device()), length_N.to(device())).cpu()
 
 
 @torch.no_grad()
@@ -197,26 +199,27 @@ def agreement(scored: Sequence[Sequence[float]], items: Sequence[RankedPrompt]) 
 
 
 @torch.no_grad()
-def center_on(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], config: Config, *, pad_id: int) -> None:
-    """Set the bias so that demonstrations score 0 on average; computed, applied and checked in float32 (law C7)."""
+def center_on(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], config: Config, *, pad_id: int) -> list[float]:
+    """Set the bias so that demonstrations score 0 on average, and return their scores; computed, applied and checked in float32 (law C7).
 
-    def mean_score() -> float:
-        return float(demonstration_scores(reward, demonstrations, config, pad_id=pad_id).double().mean())
-
-    reward.shift(-mean_score())
-    if abs(left := mean_score()) > BIAS_TOLERANCE:
+    `demonstrations` are ids of prompt and answer. The trunk passes over them once: head and bias read the same hidden states again.
+    """
+    states_ND = _end_states(reward, demonstrations, config, pad_id=pad_id)
+    reward.shift(-float(reward.read(states_ND).double().mean()))
+    score_N = reward.read(states_ND)
+    if abs(left := float(score_N.double().mean())) > BIAS_TOLERANCE:
         raise LawBroken(
             "C7", expected=f"a mean within {BIAS_TOLERANCE}", came=f"{left}", usual_cause="scores so large that float32 cannot hold the difference"
         )
+    return score_N.tolist()
 
 
-@torch.no_grad()
-def demonstration_scores(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], config: Config, *, pad_id: int) -> Tensor:
-    """The score of each demonstration, prompt and answer in one row of ids; without autocast, float32 [N]."""
-    device = next(reward.parameters()).device
+def _end_states(reward: ScalarModel, sequences: Sequence[Sequence[int]], config: Config, *, pad_id: int) -> Tensor:
+    """The hidden state at the end of each sequence, without autocast [N, D]; like lengths pass together."""
+    order = sorted(range(len(sequences)), key=lambda place: len(sequences[place]))
     parts: list[Tensor] = []
-    for start in range(0, len(demonstrations), config.run.micro_batch):
-        rows = [torch.tensor(ids) for ids in demonstrations[start : start + config.run.micro_batch]]
+    for start in range(0, len(order), config.run.micro_batch):
+        rows = [torch.tensor(sequences[place]) for place in order[start : start + config.run.micro_batch]]
         tokens_NT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)
-        parts.append(reward.scores_at_end(tokens_NT.to(device), torch.tensor([len(row) for row in rows], device=device)).cpu())
-    return torch.cat(parts)
+        parts.append(reward.end_states(tokens_NT.to(device()), torch.tensor([len(row) for row in rows], device=device())))
+    return torch.cat(parts)[torch.tensor(order).argsort()]
