@@ -135,7 +135,7 @@ def reward_update(reward: ScalarModel, optimizer: torch.optim.Optimizer, plan: P
     times: dict[str, float] = {}
     loss = correct = 0.0
     with timed(times, "update"):
-        items = plan.rows(update)
+        items = sorted(plan.rows(update), key=lambda item: max(map(len, item.answers)))  # like lengths pass together: less padding
         pairs = sum(len(item.pairs) for item in items)
         for part in micro_batches(items, plan.config.run.micro_batch):
             batch = collate_rankings(part, pad_id=plan.pad_id)
