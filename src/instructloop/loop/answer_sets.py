@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from instructloop.algo.seeds import derive, generator, permutation
 from instructloop.config import Text
-from instructloop.errors import Interrupted
+from instructloop.errors import ConfigError, Interrupted
 from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers, answers_of_each
 from instructloop.loop.growing_file import open_growing
 from instructloop.loop.recorded import recorded
@@ -206,6 +206,12 @@ def _text_of(model: ModelShare, asked: Asked) -> Text:
     folder, room = Path(model.path), asked.answering.max_new_tokens
     made_here = [place for place in (folder, folder.parent) if (place / MANIFEST).exists()]
     text = recorded(Text, "text", load_manifest(made_here[0])) if made_here else asked.text
+    if room >= text.context:
+        raise ConfigError(
+            f"{room} new tokens with {model.path}, which reads {text.context} tokens in all",
+            expected="room for a prompt as well",
+            remedy=f"lower --max-new-tokens; the model was trained to answer in {text.max_response}" if made_here else "lower --max-new-tokens",
+        )
     return replace(text, max_prompt=text.context - room, max_response=room)
 
 

@@ -187,8 +187,9 @@ def open_run(folder: Path, manifest: RunManifest, *, save_every: int, tensorboar
     path = folder / MANIFEST
     if path.exists():
         there = RunManifest.from_json(json.loads(path.read_text()))
-        _refuse_other_run(folder, there, manifest, allow_inexact=allow_inexact)
-        if (folder / FINISHED).exists():
+        finished = (folder / FINISHED).exists()  # then nothing is computed any more that other code or threads could change
+        _refuse_other_run(folder, there, manifest, allow_inexact=allow_inexact or finished)
+        if finished:
             _drop_checkpoints(folder)
             raise RunFinished(f"{folder} is already finished; nothing was done")
     elif folder.exists() and {entry.name for entry in folder.iterdir()} - BEFORE_MANIFEST:
