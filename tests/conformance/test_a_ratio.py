@@ -129,7 +129,7 @@ def test_ids_travel_even_where_text_would_not_come_back(monkeypatch: pytest.Monk
     ppo_iteration(s.models, s.engine, random_prompts(16), iter([random_rows(4)] * 2), s.optimizers, s.at)
     assert sorted(trained) == sorted(sampled)
     came_back = [tuple(tokenizer().encode(tokenizer().decode(ids))) == ids for ids in sampled]
-    assert came_back.count(False) > len(sampled) / 2
+    assert came_back.count(False) > len(sampled) / 4
 
 
 def answers_of(rollout: Rollout) -> list[tuple[int, ...]]:
