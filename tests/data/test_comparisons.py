@@ -57,7 +57,7 @@ def test_the_answers_left_keep_their_order(drawn: list[tuple[int, int]]) -> None
 
 def test_sampled_ids_are_used_as_they_are() -> None:
     record = ranking(["x", "y"], [1, 2])
-    sampled = Completion(id="c0", prompt_id="p", text="x", token_ids=(70, 71, 72), finish_reason="length")
+    sampled = Completion(id="c0", prompt_id="p", text=TOKENIZER.decode((70, 71, 72)), token_ids=(70, 71, 72), finish_reason="length")
     cut = Completion(id="c1", prompt_id="p", text="y", finish_reason="length")
     record = Ranking(prompt=record.prompt, completions=(sampled, cut), groups=record.groups, labeler_id="l")
     (item,), _ = load_rankings([record], TOKENIZER, TEXT)

@@ -1,6 +1,7 @@
 """Rendering: what a model is trained on is what it samples, and only the answer and its end are targets."""
 
 from functools import cache
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -61,9 +62,23 @@ def test_an_answer_that_was_cut_off_has_no_end() -> None:
     assert render_completion(TOKENIZER, whole) == (*TOKENIZER.encode("the answer"), TOKENIZER.end_id)
 
 
-def test_sampled_ids_are_never_encoded_again() -> None:
-    sampled = Completion(id="c", prompt_id="p", text="the answer", token_ids=(7, 8, 9), finish_reason="stop")
-    assert render_completion(TOKENIZER, sampled) == (7, 8, 9)
+@given(st.lists(st.integers(0, len(TOKENIZER) - 1), max_size=12).map(tuple))
+def test_sampled_ids_are_never_encoded_again(ids: tuple[int, ...]) -> None:
+    """Law A5, whatever was sampled: half a character, a word in pieces, the end token or none."""
+    sampled = Completion(id="c", prompt_id="p", text=TOKENIZER.decode(ids), token_ids=ids, finish_reason="stop")
+    assert render_completion(TOKENIZER, sampled) == ids
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", "length"])
+@pytest.mark.parametrize(
+    "sampled_by", [train_tokenizer(["words of a wholly different kind"] * 20, vocab=290), None], ids=["known ids", "unknown ids"]
+)
+def test_ids_of_another_tokenizer_give_way_to_the_text(sampled_by: Tokenizer | None, finish_reason: Literal["stop", "length"]) -> None:
+    text = "a different answer"
+    ids = (5, len(TOKENIZER)) if sampled_by is None else render_answer(sampled_by, text, ended=finish_reason == "stop")
+    foreign = Completion(id="c", prompt_id="p", text=text, token_ids=ids, finish_reason=finish_reason)
+    assert foreign.token_ids != (expected := render_answer(TOKENIZER, text, ended=finish_reason == "stop"))
+    assert render_completion(TOKENIZER, foreign) == expected
 
 
 def test_the_first_token_is_never_a_target() -> None:

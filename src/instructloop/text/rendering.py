@@ -44,9 +44,13 @@ def render_answer(tokenizer: Tokenizer, answer: str, *, ended: bool = True) -> t
 
 
 def render_completion(tokenizer: Tokenizer, completion: Completion) -> tuple[int, ...]:
-    """The ids of a completion: those that were sampled if it knows them, else its text, ended unless it was cut off."""
-    if completion.token_ids is not None:
-        return completion.token_ids
+    """The ids of a completion: those that were sampled where this tokenizer reads them as its text, else the text, ended unless cut off.
+
+    Ids of a model with another tokenizer would be other words here, so its answers are encoded anew from what people read.
+    """
+    sampled = completion.token_ids
+    if sampled is not None and _spells(tokenizer, sampled, completion.text):
+        return sampled
     return render_answer(tokenizer, completion.text, ended=completion.finish_reason != "length")
 
 
@@ -62,6 +66,11 @@ def join(prompt_ids: Sequence[int], answer_ids: Sequence[int], *, given: int) ->
     ids = (*prompt_ids, *answer_ids)
     given = max(given, 1)
     return Rendered(ids, tuple(place >= given for place in range(len(ids))))
+
+
+def _spells(tokenizer: Tokenizer, ids: Sequence[int], text: str) -> bool:
+    """True if all ids are this tokenizer's and say the text."""
+    return all(0 <= id_ < len(tokenizer) for id_ in ids) and tokenizer.decode(ids) == text
 
 
 def _render_chat(tokenizer: Tokenizer, prompt: str) -> tuple[int, ...]:
