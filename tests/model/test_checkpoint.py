@@ -103,6 +103,15 @@ def test_the_hash_by_hand(tmp_path: Path) -> None:
     assert weights_hash(tmp_path) == expected
 
 
+@pytest.mark.parametrize("length", [0, 5, 60, -1])
+def test_weights_that_are_cut_off_have_no_hash(length: int, tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file({"a": torch.ones(4, 4)}, file)
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read"):
+        weights_hash(tmp_path)
+
+
 def test_folders_without_weights_or_manifest(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no weights"):
         weights_hash(tmp_path)

@@ -136,6 +136,20 @@ def test_a_folder_with_config_but_no_weights(tokenizer: Tokenizer, tmp_path: Pat
         load_policy(tmp_path, precision="fp32", tokenizer=tokenizer, context=16)
 
 
+def test_weights_cut_off_or_of_other_shapes_than_the_config_tells(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    folder = saved(tiny("llama", vocab=258, dtype=torch.float32), tmp_path / "policy")
+    config = json.loads((folder / "config.json").read_text())
+    wider = config["intermediate_size"] + 8
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": wider}))
+    with pytest.raises(CheckpointError, match=rf"mlp\.down_proj\.weight .* has the shape \(.*\), and its config\.json asks for \(.*, {wider}\)"):
+        load_policy(folder, precision="fp32", tokenizer=tokenizer, context=128)
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_policy(folder, precision="fp32", tokenizer=tokenizer, context=128)
+
+
 def test_policies_and_reward_models_are_not_mistaken_for_each_other(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """transformers would fill the head that is absent with random numbers and a remark in the log."""
     policy = tiny("gpt_neox", vocab=258, dtype=torch.float32)

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -141,8 +141,7 @@ def _folder_tensors(folder: Path) -> dict[str, Callable[[], Tensor]]:
     """Name -> how to read it, so that one tensor is in memory at a time."""
     readers: dict[str, Callable[[], Tensor]] = {}
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as tensors:
-            readers |= {name: partial(_read_tensor, file, name) for name in tensors.keys()}  # noqa: SIM118 (not a mapping)
+        readers |= {name: partial(_read_tensor, file, name) for name in _tensor_names(file)}
     if not readers:
         raise CheckpointError(
             f"{folder} holds no weights",
@@ -150,6 +149,18 @@ def _folder_tensors(folder: Path) -> dict[str, Callable[[], Tensor]]:
             remedy="correct the path, or convert the weights to safetensors",
         )
     return readers
+
+
+def _tensor_names(file: Path) -> list[str]:
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            return list(tensors.keys())
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{file} cannot be read: {error}",
+            expected="whole safetensors files, of the length that their header tells",
+            remedy="copy or download the checkpoint again",
+        ) from error
 
 
 def _read_tensor(file: Path, name: str) -> Tensor:

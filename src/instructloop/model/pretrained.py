@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import (
@@ -65,11 +66,12 @@ def open_config(source: str, *, context: int) -> PreTrainedConfig:
 
 
 def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """The model of `config` with the weights at `source`, in eval mode; raises `CheckpointError` if weights are absent or incomplete."""
+    """The model of `config` with the weights at `source`, in eval mode; raises `CheckpointError` if weights are absent, broken or of other shapes."""
+    settings = {"config": config, "dtype": dtype, "attn_implementation": "sdpa"}
     try:
-        with quietly():
-            model, loading = auto_class.from_pretrained(source, config=config, dtype=dtype, attn_implementation="sdpa", output_loading_info=True)
-    except OSError as error:
+        with quietly():  # shapes that differ are named below; transformers would only point at what it has printed
+            model, loading = auto_class.from_pretrained(source, **settings, output_loading_info=True, ignore_mismatched_sizes=True)
+    except (OSError, SafetensorError) as error:
         raise _unreadable(source, error) from error
     except ValueError as error:
         raise CheckpointError(
@@ -77,6 +79,13 @@ def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: 
             expected="an architecture whose attention is torch's scaled_dot_product_attention",
             remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has it",
         ) from error
+    if misshapen := sorted(loading["mismatched_keys"]):
+        name, found, expected = misshapen[0]
+        raise CheckpointError(
+            f"{name} of {source} has the shape {tuple(found)}, and its config.json asks for {tuple(expected)}",
+            expected="weights of the shapes that config.json tells",
+            remedy="copy or download config.json and the weights together again",
+        )
     if missing := sorted(loading["missing_keys"]):
         raise CheckpointError(
             f"{source} lacks the weights {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''} of a {type(model).__name__}",
