@@ -1,5 +1,6 @@
 """The command line: answers at once, forgives no typing mistake in silence, and never shows a traceback for one."""
 
+import importlib
 import subprocess
 import sys
 import time
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bare_python import run_without
 from instructloop.cli import main as cli
 from instructloop.cli.main import VERBS, main
 from instructloop.errors import Interrupted, LawBroken
+from instructloop.records import Demonstration
+from toy_runs import freeze_records, prompts
 
 HELP_SECONDS = 0.5
 RECIPE_VERBS = sorted({"pretrain", "sft", "reward", "ppo", "sweep"} & set(VERBS))
@@ -113,6 +117,26 @@ def test_errors_become_exit_codes(error: BaseException, code: int, monkeypatch: 
     monkeypatch.setattr(cli, "_dispatch", fail)
     assert main(["sft"]) == code
     assert capsys.readouterr().err.startswith("instructloop: ")
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers"])
+def test_without_a_package_of_an_extra_a_training_verb_names_the_extra(package: str, tmp_path: Path) -> None:
+    demonstrations = [Demonstration(prompt=prompts(1)[0], text="yes", labeler_id="l")]
+    freeze_records(tmp_path / "d", {"train": demonstrations, "valid": demonstrations})
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text("{}")
+    line = ["sft", "tiny", "--model", f"{tmp_path / 'm'}", "--demonstrations", f"{tmp_path / 'd'}", "--out", f"{tmp_path / 'out'}"]
+    finished = run_without([package], f"import sys\nfrom instructloop.cli.main import main\nsys.exit(main({line!r}))")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(f"instructloop: the package '{package}' is not installed\n")
+    assert "pip install 'instructloop[train]'" in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_module_that_no_extra_brings_is_a_bug_and_shown_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_dispatch", lambda _: importlib.import_module("instructloop.no_such_module"))
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        main(["sft"])
 
 
 def test_a_reader_who_leaves_early_is_no_error() -> None:

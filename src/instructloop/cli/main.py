@@ -7,11 +7,12 @@ once its arguments are known to be right, so that `--help` and a typing mistake 
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import instructloop
 from instructloop.cli.refusals import mistyped
-from instructloop.errors import InstructLoopError
+from instructloop.errors import InstructLoopError, MissingExtra
 
 VERBS: Mapping[str, str] = {
     "demo": "the whole loop in miniature on this machine, then what it made",
@@ -33,7 +34,8 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0, 1 (a law is broken), 2 (a mistake in the command or the data), 130 (Ctrl-C)."""
     try:
-        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        with _naming_extras():
+            return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except InstructLoopError as error:
         print(f"instructloop: {error}", file=sys.stderr)
         return error.exit_code
@@ -43,6 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` for one, has seen enough; Python must not try to flush the rest at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+@contextmanager
+def _naming_extras() -> Iterator[None]:
+    """A package that is not installed becomes the extra that brings it; any other module that is absent stays a bug."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        from instructloop.loop.machine import EXTRAS
+
+        package = (error.name or "").partition(".")[0]
+        for extra, packages in EXTRAS.items():
+            if package in packages:
+                raise MissingExtra(package, extra) from error
+        raise
 
 
 def _dispatch(argv: list[str]) -> int:
