@@ -50,6 +50,24 @@ def test_the_cache_is_used_and_keyed_by_text_and_tokenizer(tmp_path: Path, monke
     assert np.array_equal(token_stream(DOCUMENTS, TOKENIZER, cache=cache).tokens, first.tokens)
 
 
+def test_without_a_place_for_the_cache_text_is_tokenised_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.warns(RuntimeWarning, match=r"tokens cannot be written to \(Not a directory\)"):
+        stream = token_stream(DOCUMENTS, TOKENIZER, cache=tmp_path / "file" / "tokens")
+    assert np.array_equal(stream.tokens, token_stream(DOCUMENTS, TOKENIZER).tokens)
+
+
+def test_a_full_disk_leaves_nothing_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Path, array: object) -> None:
+        file.write_bytes(b"half an")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.warns(RuntimeWarning, match="No space left"):
+        assert len(token_stream(DOCUMENTS, TOKENIZER, cache=tmp_path)) == len(token_stream(DOCUMENTS, TOKENIZER))
+    assert not list(tmp_path.iterdir())
+
+
 def test_windows_are_pieces_of_the_stream() -> None:
     stream = TokenStream(np.arange(1000, dtype=np.uint16))
     rows = stream.sample_rows(3, rows=8, length=10, seed=0, name="pretrain")

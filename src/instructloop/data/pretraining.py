@@ -5,7 +5,9 @@ Shapes: B windows, T tokens of a window.
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -67,7 +69,7 @@ def token_cache() -> Path:
 
 
 def token_stream(documents: Iterable[Document], tokenizer: Tokenizer, *, cache: Path | None = None) -> TokenStream:
-    """Tokenise documents into one stream; with a `cache` folder, once per tokenizer and text.
+    """Tokenise documents into one stream; with a `cache` folder, once per tokenizer and text, or with a warning if it cannot be written to.
 
     Before each document stand the tokenizer's begin ids, unless they are the end token itself: then the end of one
     document is already the beginning of the next.
@@ -76,12 +78,29 @@ def token_stream(documents: Iterable[Document], tokenizer: Tokenizer, *, cache: 
         return TokenStream(_tokenise(documents, tokenizer))
     documents = list(documents)
     file = cache / f"tokens-{tokenizer.fingerprint[:16]}-{_hash_of(documents)[:16]}.npy"
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f"{file.stem}.{os.getpid()}.unfinished.npy")
-        np.save(unfinished, _tokenise(documents, tokenizer))
-        unfinished.replace(file)
+    with suppress(OSError):
+        return TokenStream(np.load(file, mmap_mode="r"))
+    tokens = _tokenise(documents, tokenizer)
+    try:
+        _write_whole(file, tokens)
+    except OSError as error:
+        told = (
+            f"{cache} cannot be written to ({error.strerror or error}): text is tokenised anew in every run; INSTRUCTLOOP_CACHE names another folder"
+        )
+        warnings.warn(told, RuntimeWarning, stacklevel=2)  # Python shows the same warning once
+        return TokenStream(tokens)
     return TokenStream(np.load(file, mmap_mode="r"))
+
+
+def _write_whole(file: Path, tokens: NDArray[Any]) -> None:
+    """Write the array so that `file` is at every moment absent or whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f"{file.stem}.{os.getpid()}.unfinished.npy")
+    try:
+        np.save(unfinished, tokens)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _tokenise(documents: Iterable[Document], tokenizer: Tokenizer) -> NDArray[Any]:
