@@ -44,15 +44,24 @@ def tokenizer() -> Tokenizer:
 def tiny_config(precision: Any = "fp32", **ppo: Any) -> Config:
     """Every step in a handful of updates; `ppo` are settings of step 3."""
     supervised, steady = Optimizer(lr=3e-3), Optimizer(lr=3e-3, decay="constant", warmup=1, eps=1e-5)
-    defaults = {"iterations": 4, "episodes": 8, "minibatches": 2, "ptx_coef": 0.5, "ptx_ratio": 1, "ptx_length": 16, "valid_every": 2}
+    defaults = {
+        "iterations": 4,
+        "episodes": 8,
+        "minibatches": 2,
+        "ptx_coef": 0.5,
+        "ptx_ratio": 1,
+        "ptx_length": 16,
+        "valid_every": 2,
+        "samples_every": 1,
+    }
     return Config(
         text=Text(context=64, max_prompt=52, max_response=10, separator="\n"),
-        run=Run(precision=precision, micro_batch=4, save_every=2, log_samples_every=1),
+        run=Run(precision=precision, micro_batch=4, save_every=2),
         pretrain=Pretrain(
             shape=ModelShape(layers=1, width=16, heads=2, vocab=VOCAB, context=64), optimizer=supervised, batch=4, length=32, updates=6
         ),
         sft=SFT(optimizer=supervised, epochs=2, batch=28),
-        sft_ptx_init=SFT(optimizer=supervised, epochs=1, batch=10, pretraining_share=0.1),
+        sft_ptx_init=SFT(optimizer=supervised, epochs=1, batch=10, pretraining_share=0.1, pretraining_length=16),
         reward=Reward(optimizer=supervised, batch=14),
         ppo=PPO(**{"optimizer": steady, "value_optimizer": steady, "valid_prompts": 4, **defaults, **ppo}),
     )

@@ -23,7 +23,9 @@ def toy_config() -> Config:
     tiny = RECIPES["tiny"]()
     reward = Reward(optimizer=replace(tiny.reward.optimizer, lr=1e-2), epochs=3, batch=8)
     run = Run(precision="fp32", micro_batch=32, save_every=100)
-    return replace(tiny, text=TEXT, run=run, reward=reward, ppo=replace(tiny.ppo, ptx_length=32))
+    return replace(
+        tiny, text=TEXT, run=run, reward=reward, ppo=replace(tiny.ppo, ptx_length=32), sft_ptx_init=replace(tiny.sft_ptx_init, pretraining_length=32)
+    )
 
 
 def toy_tokenizer() -> Tokenizer:

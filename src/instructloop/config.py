@@ -19,6 +19,12 @@ def _require(held: bool, came: str, expected: str, remedy: str) -> None:
         raise ConfigError(came, expected=expected, remedy=remedy)
 
 
+def _at_least(settings: object, least: float, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        _require(value >= least, f"{name} is {value}", f"at least {least}", "raise it")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Text:
     """How records become token ids, and how long they may be."""
@@ -58,8 +64,6 @@ class Run:
     """Tokens whose logits exist at one time; a memory knob."""
     save_every: int = 50
     """Updates between resumable checkpoints."""
-    log_samples_every: int = 10
-    """Updates (PPO: iterations) between entries of samples.jsonl."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder."""
     parity_mean: float = 0.03
@@ -68,8 +72,7 @@ class Run:
     """Law A2 in bf16: largest 99.9th percentile; measured 0.17 on a small model."""
 
     def __post_init__(self) -> None:
-        for name in ("micro_batch", "loss_chunk", "save_every", "log_samples_every"):
-            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}", "at least 1", "use a positive number")
+        _at_least(self, 1, "micro_batch", "loss_chunk", "save_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,13 @@ class Optimizer:
         _require(self.lr > 0, f"the learning rate is {self.lr}", "more than 0", "use a positive learning rate")
         _require(0 <= self.beta1 < 1 and 0 <= self.beta2 < 1, f"Adam betas ({self.beta1}, {self.beta2})", "in [0, 1)", "the paper uses 0.9 and 0.95")
         _require(self.max_grad_norm > 0, f"max_grad_norm is {self.max_grad_norm}", "more than 0", "use a large number for no clipping")
-        _require(self.warmup >= 0, f"warmup is {self.warmup}", "0 or more", "use 0 for none")
+        _require(
+            self.eps > 0 and 0 <= self.final_fraction <= 1 and 0 <= self.warmup_from <= 1,
+            f"eps {self.eps}, final_fraction {self.final_fraction}, warmup_from {self.warmup_from}",
+            "eps above 0, both fractions in [0, 1]",
+            "the defaults are the paper's or the lineage's",
+        )
+        _at_least(self, 0, "warmup", "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +150,8 @@ class Pretrain:
     """Updates in all."""
 
     def __post_init__(self) -> None:
+        _at_least(self, 1, "batch", "updates")
+        _at_least(self, 2, "length")
         _require(
             self.length <= self.shape.context,
             f"rows of {self.length} tokens with a context of {self.shape.context}",
@@ -164,11 +175,14 @@ class SFT:
     """Tokens in the loss; not stated in the paper, responses only is common practice [ours]."""
     pretraining_share: float = 0.0
     """Share of the examples of a batch that are pretraining text; 0.1 for the start of PPO [App. C.3]."""
+    pretraining_length: int = 256
+    """Tokens of a pretraining example; not stated in the paper [ours]."""
     pack: bool = False
     """Put several demonstrations into one row; the loss and the gradient are the same (law D1)."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, f"epochs is {self.epochs}", "at least 1", "the paper uses 16")
+        _at_least(self, 1, "epochs", "batch")
+        _at_least(self, 2, "pretraining_length")
         _require(0 <= self.residual_dropout < 1, f"residual_dropout is {self.residual_dropout}", "in [0, 1)", "the paper uses 0.2")
         share = self.pretraining_share
         _require(0 <= share < 1, f"pretraining_share is {share}", "in [0, 1)", "the paper uses 0.1 for the start of PPO")
@@ -195,8 +209,7 @@ class Reward:
     """Train on single pairs in random order instead: the practice the paper shows to overfit [§3.5]."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, f"epochs is {self.epochs}", "at least 1", "the paper uses 1")
-        _require(self.batch >= 1, f"batch is {self.batch}", "at least 1 prompt", "the paper uses 64")
+        _at_least(self, 1, "epochs", "batch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,33 +300,22 @@ class PPO:
     """Iterations between looks at the validation prompts and the held-out text."""
     valid_prompts: int = 128
     """Validation prompts answered at each look."""
+    samples_every: int = 10
+    """Iterations between entries of samples.jsonl."""
 
     def __post_init__(self) -> None:
+        _at_least(self, 1, "iterations", "inner_epochs", "minibatches", "episodes", "ptx_ratio", "valid_every", "valid_prompts", "samples_every")
+        _at_least(self, 2, "ptx_length")
+        _at_least(self, 0, "ptx_coef", "importance_cap")
         _require(
-            self.iterations >= 1 and self.inner_epochs >= 1,
-            f"iterations {self.iterations}, inner_epochs {self.inner_epochs}",
-            "at least 1",
-            "raise them",
-        )
-        _require(
-            self.minibatches >= 1 and self.episodes % self.minibatches == 0,
+            self.episodes % self.minibatches == 0,
             f"{self.episodes} episodes in {self.minibatches} minibatches",
             "a number of episodes that the minibatches divide",
             "the paper uses 512 in 8",
         )
-        _require(
-            0 < self.gamma <= 1 and 0 <= self.lam <= 1,
-            f"gamma {self.gamma}, lam {self.lam}",
-            "gamma in (0, 1], lam in [0, 1]",
-            "the paper uses gamma 1",
-        )
+        _require(0 < self.gamma <= 1 and 0 <= self.lam <= 1, f"gamma {self.gamma}, lam {self.lam}", "(0, 1] and [0, 1]", "the paper uses gamma 1")
         _require(self.temperature > 0, f"the rollout temperature is {self.temperature}", "more than 0", "the paper uses 1")
-        _require(
-            self.ptx_coef >= 0 and self.ptx_ratio >= 1,
-            f"ptx_coef {self.ptx_coef}, ptx_ratio {self.ptx_ratio}",
-            "0 or more; at least 1",
-            "use ptx_coef 0 for plain PPO",
-        )
+        _require(self.value_clip > 0, f"value_clip is {self.value_clip}", "more than 0", "the lineage uses 0.2")
         _require(0 <= self.ema < 1, f"ema is {self.ema}", "in [0, 1)", "the paper uses 0.992; 0 keeps no average")
 
 
@@ -337,10 +339,4 @@ class Config:
             "old_logprobs 'engine' with precision 'bf16'",
             "π_old from the trainer's own pass in bf16: the engine's values differ by up to 0.3 nats (law A1)",
             "set ppo.old_logprobs to 'trainer' or run.precision to 'fp32'",
-        )
-        _require(
-            self.ppo.ptx_coef == 0 or self.ppo.ptx_length <= self.text.context,
-            f"ptx_length {self.ppo.ptx_length} with a context of {self.text.context}",
-            "pretraining examples that fit into the context",
-            "lower ppo.ptx_length",
         )

@@ -73,7 +73,7 @@ class Prompt(Record):
     source: Source = "import"
     kind: PromptKind | None = None
     consent: str | None = None
-    """The consent text version or the licence under which the prompt may be trained on; None: not to be trained on."""
+    """The consent text version or the licence under which the prompt was given; None where neither is known."""
     use_case: str | None = None
 
 
@@ -201,7 +201,7 @@ class RunManifest(Record):
     """Role of the model ("policy", "reward", …) -> hash of its weights."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Library versions, thread count, device: what bit-equality depends on."""
-    NEVER_COMPARED: ClassVar[tuple[str, ...]] = ("command", "provenance")
+    NEVER_COMPARED: ClassVar[tuple[str, ...]] = ("command", "provenance", "run_id")
     """Fields in which two runs may differ and still be the same run."""
 
 

@@ -52,7 +52,7 @@ def test_every_step_learned(loop: tuple[Path, float]) -> None:
 
 
 def test_ppo_moved_the_policy_and_kept_its_language(loop: tuple[Path, float]) -> None:
-    """The score on held-out prompts rose over three iterations, the KL to the start did, and the loss on held-out text did not."""
+    """The score on held-out prompts rose over the iterations, the KL to the start did, and the loss on held-out text did not."""
     out, _ = loop
     rows, closed = metrics(out, "ppo_ptx"), closing(out, "ppo_ptx")
     assert closed["valid_score"] > rows[0]["valid_score"]

@@ -50,6 +50,12 @@ class TokenStream:
         for first in range(0, len(starts), rows):
             yield self._windows(starts[first : first + rows], length)
 
+    def spaced(self, *, rows: int, length: int) -> Tensor:
+        """int64 BT: windows spread evenly over the whole stream, so that no kind of text is left out of a held-out loss."""
+        self.require_length(length)
+        last = len(self.tokens) - length
+        return self._windows([last * row // max(rows - 1, 1) for row in range(min(rows, last + 1))], length)
+
     def _windows(self, starts: Sequence[int], length: int) -> Tensor:
         return torch.from_numpy(np.stack([self.tokens[start : start + length] for start in starts]).astype(np.int64))
 

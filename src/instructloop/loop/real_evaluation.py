@@ -22,7 +22,7 @@ from instructloop.algo.seeds import derive
 from instructloop.config import Config, Text
 from instructloop.data.comparisons import load_rankings
 from instructloop.data.demonstrations import load_demonstrations
-from instructloop.data.pretraining import TokenStream, token_cache, token_stream
+from instructloop.data.pretraining import token_cache, token_stream
 from instructloop.data.prompts import load_prompts
 from instructloop.evals.baselines import Baseline, TextPair, choose_bag_of_words, fit_length_only, pair_hits, text_pairs
 from instructloop.evals.ngram import train_trigram
@@ -84,7 +84,8 @@ class Seed:
 
     def scalar(self, folder: str) -> ScalarModel:
         """The reward model of a run folder."""
-        return load_scalar(self.runs / folder / "model", precision=self.config.run.precision, tokenizer=self.tokenizer(), context=REWARD_TEXT.context)
+        model = self.runs / folder / "model"
+        return place(load_scalar(model, precision=self.config.run.precision, tokenizer=self.tokenizer(), context=REWARD_TEXT.context))
 
 
 def evaluate_seed(seed: Seed) -> dict[str, Any]:
@@ -155,10 +156,10 @@ def evaluate_text(seed: Seed) -> dict[str, float]:
     """Mean −log p per token of the same held-out text under a trigram model, the base and every policy, in nats."""
     tokenizer, config = seed.tokenizer(), seed.config
     train, test = (token_stream(read_split(seed.data("documents"), split, Document), tokenizer, cache=token_cache()) for split in ("train", "test"))
-    starts, rows_BT = spaced_rows(test)
+    rows_BT = test.spaced(rows=TEST_ROWS, length=ROW)
     trigram = train_trigram(np.asarray(train.tokens), vocab=len(tokenizer))
     # The trigram reads the two tokens before each as the models do, so that the first two of a row are nobody's target.
-    losses = {"trigram": float(np.mean([trigram.mean_nll(test.tokens[start : start + ROW]) for start in starts]))}
+    losses = {"trigram": float(np.mean([trigram.mean_nll(row.numpy()) for row in rows_BT]))}
     losses["base"] = text_loss(seed.language_model(seed.root / "base" / "model"), rows_BT, config)
     return losses | {name: text_loss(seed.policy(folder), rows_BT, config) for name, folder in POLICIES.items()}
 
@@ -201,12 +202,6 @@ def kl_per_answer(policy: PreTrainedModel, start: PreTrainedModel, rollout: Roll
 
     parts = [(logprobs(policy, part) - logprobs(start, part)).sum(1) for part in rollout.to(device()).split(config.run.micro_batch)]
     return torch.cat(parts).double().numpy()
-
-
-def spaced_rows(stream: TokenStream) -> tuple[list[int], Tensor]:
-    """Starts and tokens [B, T] of rows spread evenly over a stream, so that no kind of text is left out."""
-    starts = np.linspace(0, len(stream) - ROW, TEST_ROWS).astype(int).tolist()
-    return starts, torch.from_numpy(np.stack([stream.tokens[start : start + ROW] for start in starts]).astype(np.int64))
 
 
 @torch.no_grad()

@@ -15,8 +15,8 @@ from instructloop.store.snapshots import open_snapshot
 def write_page(root: Path, docs: Path, seeds: list[int]) -> Path:
     """Write `docs/results.md`; the two texts around the tables are a person's, and stay."""
     data = RealData(folder=root / "data", snapshots={name: open_snapshot(root / "data" / name) for name in GROUPS})
-    intro = (docs / "results_intro.md").read_text()
-    outlook = "\n\n".join([_answers(root / f"seed-{seeds[0]}"), (docs / "results_outlook.md").read_text()])
+    intro, outlook = (path.read_text() if path.exists() else "" for path in (docs / "results_intro.md", docs / "results_outlook.md"))
+    outlook = f"{outlook}\n\n{_answers(root / f'seed-{seeds[0]}')}"
     return write_results(root, docs, seeds=seeds, intro=f"{intro}\n\n## Data\n\n{data.table()}", outlook=outlook)
 
 

@@ -128,7 +128,7 @@ def write_results(root: Path, docs: Path, *, seeds: Sequence[int], intro: str = 
     parts = ["# Results", intro]
     parts += [_table(table, evaluations, seeds) for table in TABLES]
     parts += ["## Curves", *_draw_curves(root, images, seeds), *_draw_reward(evaluations[0], images)]
-    parts += ["## Wall times, minutes", wall_times(root, seeds), outlook]
+    parts += ["## Minutes inside updates and looks at validation", wall_times(root, seeds), outlook]
     page = docs / "results.md"
     page.write_text("\n\n".join(part for part in parts if part) + "\n")
     return page

@@ -11,17 +11,17 @@ def tiny() -> Config:
     constant = {"decay": "constant", "warmup": 1, "eps": 1e-5}
     return Config(
         text=Text(context=96, max_prompt=64, max_response=24, separator="\n"),
-        run=Run(precision="fp32", micro_batch=8, save_every=10, log_samples_every=1),
+        run=Run(precision="fp32", micro_batch=8, save_every=10),
         pretrain=Pretrain(
             shape=ModelShape(layers=2, width=64, heads=2, vocab=512, context=96),
             optimizer=Optimizer(lr=3e-3, warmup=5), batch=8, length=64, updates=60,
         ),
         sft=SFT(optimizer=Optimizer(lr=2e-3), epochs=2, batch=8),
-        sft_ptx_init=SFT(optimizer=Optimizer(lr=2e-3), epochs=1, batch=10, pretraining_share=0.1),
+        sft_ptx_init=SFT(optimizer=Optimizer(lr=2e-3), epochs=1, batch=10, pretraining_share=0.1, pretraining_length=64),
         reward=Reward(optimizer=Optimizer(lr=1e-3), epochs=1, batch=8),
         ppo=PPO(
-            optimizer=Optimizer(lr=3e-4, **constant), value_optimizer=Optimizer(lr=1e-3, **constant),
-            iterations=3, episodes=16, minibatches=2, ptx_coef=0.5, ptx_ratio=1, ptx_length=64, valid_every=1, valid_prompts=8,
+            optimizer=Optimizer(lr=1e-3, **constant), value_optimizer=Optimizer(lr=1e-3, **constant),
+            iterations=8, episodes=16, minibatches=2, ptx_coef=0.5, ptx_ratio=1, ptx_length=64, valid_every=1, valid_prompts=16, samples_every=1,
         ),
     )  # fmt: skip
 
@@ -36,16 +36,16 @@ def real_small() -> Config:
     constant = {"decay": "constant", "warmup": 2, "eps": 1e-5}
     return Config(
         text=Text(context=256, max_prompt=160, max_response=96),
-        run=Run(precision="bf16", micro_batch=16, save_every=50, log_samples_every=5),
+        run=Run(precision="bf16", micro_batch=16, save_every=50),
         pretrain=Pretrain(
             shape=ModelShape(layers=5, width=288, heads=4, vocab=4096, context=512),
             optimizer=Optimizer(lr=2e-3, warmup=100, weight_decay=0.05), batch=16, length=256, updates=1700,
         ),
         sft=SFT(optimizer=Optimizer(lr=5e-4), epochs=2, batch=32, pack=True),
-        sft_ptx_init=SFT(optimizer=Optimizer(lr=5e-4), epochs=1, batch=32, pretraining_share=0.1, pack=True),
+        sft_ptx_init=SFT(optimizer=Optimizer(lr=5e-4), epochs=1, batch=32, pretraining_share=0.1, pretraining_length=128, pack=True),
         reward=Reward(optimizer=Optimizer(lr=3e-4), epochs=1, batch=16),
         ppo=PPO(
             optimizer=Optimizer(lr=3e-4, **constant), value_optimizer=Optimizer(lr=5e-4, **constant),
-            iterations=10, episodes=128, minibatches=4, ptx_coef=0.2, ptx_ratio=1, ptx_length=128, valid_every=3, valid_prompts=128,
+            iterations=10, episodes=128, minibatches=4, ptx_coef=0.2, ptx_ratio=1, ptx_length=128, valid_every=3, valid_prompts=128, samples_every=5,
         ),
     )  # fmt: skip

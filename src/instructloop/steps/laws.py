@@ -7,9 +7,10 @@ A7  weights that were handed to the engine have arrived
 
 from transformers import PreTrainedModel
 
-from instructloop.config import Config
+from instructloop.config import Config, Run
 from instructloop.errors import LawBroken
 from instructloop.model.pretrained import vocabulary_rows
+from instructloop.rollout.attention import context_length
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.probe import probe_parity, random_prompts, refuse_stale_weights, refuse_unless_equal
 from instructloop.text.tokenizer import Tokenizer
@@ -19,11 +20,15 @@ RATIO_LIMIT = {"bf16": 1e-2, "fp32": 1e-4, "fp64": 1e-9}
 
 
 def require_engine_parity(policy: PreTrainedModel, tokenizer: Tokenizer, config: Config) -> LocalEngine:
+    """The engine of a training run: `probed_engine` at the temperature at which the run samples."""
+    return probed_engine(policy, tokenizer, config.run, temperature=config.ppo.temperature)
+
+
+def probed_engine(policy: PreTrainedModel, tokenizer: Tokenizer, run: Run, *, temperature: float = 1.0, slots: int = 64) -> LocalEngine:
     """An engine with a copy of `policy`, after law A2 was seen to hold between the two; prints what was measured."""
-    run = config.run
-    engine = LocalEngine(policy, pad_id=tokenizer.pad_id, precision=run.precision)
-    prompts = random_prompts(vocabulary_rows(policy), seed=run.seed)
-    parity = probe_parity(engine, policy, prompts, precision=run.precision, temperature=config.ppo.temperature, seed=run.seed)
+    engine = LocalEngine(policy, pad_id=tokenizer.pad_id, slots=slots, precision=run.precision)
+    prompts = random_prompts(vocabulary_rows(policy), seed=run.seed, context=context_length(policy))
+    parity = probe_parity(engine, policy, prompts, precision=run.precision, temperature=temperature, seed=run.seed)
     print(f"law A2: {parity}")
     refuse_unless_equal(parity, precision=run.precision, parity_mean=run.parity_mean, parity_p999=run.parity_p999)
     return engine

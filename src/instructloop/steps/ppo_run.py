@@ -6,7 +6,7 @@ The algorithm itself is `step3_ppo.py`.
 import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ from instructloop.text.tokenizer import Tokenizer, load_tokenizer, require_same
 
 HELD_OUT_ROWS = 64
 """Rows of held-out text in each look at the pretraining loss."""
-AFTER_UPDATES = -1
-"""Version of weights that are looked at, not sampled from for training."""
+LOOKED_AT = -1
+"""Version of weights that answer validation prompts, and are not sampled from for training."""
 SAMPLES_SHOWN = 8
 """Episodes written to samples.jsonl at a time."""
 
@@ -111,6 +111,7 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
     snapshots = {"prompts": open_snapshot(inputs.prompts), "pretraining": open_snapshot(inputs.pretraining) if inputs.pretraining else None}
     models = {"policy": inputs.policy, "reward": inputs.reward, "heldout_reward": inputs.heldout_reward}
     manifest = describe_run("ppo", config, run_id=folder.name, snapshots=snapshots, models=models, tokenizer=tokenizer)
+    manifest = replace(manifest, config={**manifest.config, "scorer": _name_of(scorer)})
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
 
     world, cfg = _build(config, inputs, tokenizer, scorer), config.ppo
@@ -139,24 +140,25 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
 
 def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> Metrics:
     times: dict[str, float] = {}
+    seen: Metrics = {}
+    if at.number % at.cfg.valid_every == 0:
+        with timed(times, "validation"):
+            seen = look_at_validation(world)  # before the updates: the first look is at the untouched policy
     with offender_kept(run), timed(times, "iteration"):
         load_engine(world.engine, world.models.policy, version=at.number)
         rollout, metrics = ppo_iteration(world.models, world.engine, world.prompts(at.number), world.pretraining(at.number), optimizers, at)
         require_unit_ratio(metrics["ratio_first_error"], world.config)
     tokens = int(rollout.mask_BR.sum())
-    if at.number % at.cfg.valid_every == 0:
-        with timed(times, "validation"):
-            metrics |= look_at_validation(world)
-    if at.number % world.config.run.log_samples_every == 0:
+    if at.number % at.cfg.samples_every == 0:
         run.sample(at.number, _samples(rollout, world.tokenizer))
-    return metrics | times | {"time/tokens_per_second": tokens / times["time/iteration"]}
+    return metrics | seen | times | {"time/tokens_per_second": tokens / times["time/iteration"]}
 
 
 @torch.no_grad()
 def look_at_validation(world: World) -> Metrics:
     """Score of the policy as it is on validation prompts, by both reward models, and its loss on held-out text."""
     cfg = world.config
-    load_engine(world.engine, world.models.policy, version=AFTER_UPDATES)
+    load_engine(world.engine, world.models.policy, version=LOOKED_AT)
     seeds = [derive(cfg.run.seed, "validation", row) for row in range(len(world.valid))]
     rollout = assemble(world.valid, world.engine.generate(world.valid, world.sampling, seeds), pad_id=world.tokenizer.pad_id)
     figures = {"valid_score": float(world.models.score(rollout).double().mean())}
@@ -181,7 +183,7 @@ def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scor
         policy=policy,
         reference=copy.deepcopy(policy),
         value=value,
-        score=text_score(scorer, tokenizer) if scorer is not None else reward_model_score(_present(reward), config.run),
+        score=text_score(scorer, tokenizer, config.text) if scorer is not None else reward_model_score(_present(reward), config.run),
         ema=Ema(policy, config.ppo.ema) if config.ppo.ema else None,
     )
     return World(
@@ -197,8 +199,7 @@ def _pretraining_text(config: Config, inputs: PPOInputs, tokenizer: Tokenizer) -
         return None, ()
     train, valid = (token_stream(read_split(inputs.pretraining, split, Document), tokenizer, cache=token_cache()) for split in ("train", "valid"))
     train.require_length(config.ppo.ptx_length)
-    first = next(valid.consecutive(rows=HELD_OUT_ROWS, length=config.ppo.ptx_length))
-    return train, first.split(config.run.micro_batch)
+    return train, valid.spaced(rows=HELD_OUT_ROWS, length=config.ppo.ptx_length).split(config.run.micro_batch)
 
 
 def _require_inputs(config: Config, inputs: PPOInputs, scorer: Scorer | None) -> None:
@@ -210,6 +211,20 @@ def _require_inputs(config: Config, inputs: PPOInputs, scorer: Scorer | None) ->
             expected="a snapshot of texts for PPO-ptx",
             remedy="add --pretraining DIR, or set ppo.ptx_coef to 0 for plain PPO",
         )
+    if inputs.pretraining is not None and config.ppo.ptx_length > config.text.context:
+        raise ConfigError(
+            f"ptx_length {config.ppo.ptx_length} with a context of {config.text.context}",
+            expected="pretraining examples that fit into the context",
+            remedy="lower ppo.ptx_length",
+        )
+
+
+def _name_of(scorer: Scorer | None) -> str:
+    """What the manifest says the reward is, so that a run is not gone on with under another one."""
+    if scorer is None:
+        return "reward model"
+    kind = scorer if hasattr(scorer, "__qualname__") else type(scorer)
+    return f"{kind.__module__}.{kind.__qualname__}"  # pyright: ignore[reportAttributeAccessIssue] (functions and classes have both)
 
 
 def _present(reward: ScalarModel | None) -> ScalarModel:

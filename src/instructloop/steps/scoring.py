@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from instructloop.config import Run
+from instructloop.config import Run, Text
 from instructloop.errors import DataError
 from instructloop.model.policy import autocast
 from instructloop.model.scalar import ScalarModel
@@ -30,12 +30,16 @@ def reward_model_score(reward: ScalarModel, run: Run) -> Callable[[Rollout], Ten
     return score
 
 
-def text_score(scorer: Scorer, tokenizer: Tokenizer) -> Callable[[Rollout], Tensor]:
-    """Score episodes by anything that reads prompts and answers as text; float32 [B]."""
+def text_score(scorer: Scorer, tokenizer: Tokenizer, text: Text) -> Callable[[Rollout], Tensor]:
+    """Score episodes by anything that reads prompts and answers as text; float32 [B].
+
+    Prompts come as people wrote them; under a chat template with the template's words around them.
+    """
 
     def score(rollout: Rollout) -> Tensor:
         prompts, answers = texts(rollout, tokenizer)
-        values = list(scorer(prompts, answers))
+        written = [prompt.removesuffix(text.separator) for prompt in prompts] if text.template == "plain" else prompts
+        values = list(scorer(written, answers))
         if len(values) != len(answers):
             raise DataError(
                 f"the scorer gave {len(values)} scores for {len(answers)} answers", expected="one each, in order", remedy="correct the scorer"

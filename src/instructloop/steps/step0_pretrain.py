@@ -6,7 +6,6 @@ The paper starts from GPT-3; anyone with a checkpoint starts at step 1.
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel
 
 from instructloop.config import Config
@@ -76,7 +75,7 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
 
 def held_out_loss(policy: PreTrainedModel, valid: TokenStream, config: Config) -> float:
     """Mean −log π per token of held-out text, in nats, on the same rows every time."""
-    rows_BT = torch.cat(list(valid.consecutive(rows=VALID_ROWS, length=config.pretrain.length)))[:VALID_ROWS]
+    rows_BT = valid.spaced(rows=VALID_ROWS, length=config.pretrain.length)
     return mean_nll(policy, [rows_batch(part) for part in rows_BT.split(config.run.micro_batch)], config.run)
 
 

@@ -51,7 +51,7 @@ class SFTInputs:
 def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage = "sft", allow_inexact: bool = False) -> Path:
     """Fine-tune a base model on demonstrations; a checkpoint per epoch, and the one with the lowest validation loss in `model/`."""
     cfg: SFT = getattr(config, stage)
-    _require_text_for_mixing(cfg, inputs)
+    _require_text_for_mixing(cfg, config, inputs)
     demonstrations = open_snapshot(inputs.demonstrations)
     tokenizer = load_tokenizer(inputs.model)
     snapshots = {"demonstrations": demonstrations, "pretraining": open_snapshot(inputs.pretraining) if inputs.pretraining else None}
@@ -69,7 +69,7 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
         else None
     )
     if text is not None:
-        text.require_length(config.ppo.ptx_length)
+        text.require_length(cfg.pretraining_length)
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
     require_engine_parity(policy, tokenizer, config)
 
@@ -130,7 +130,7 @@ class Plan:
         rows = rows_of_update(update, size=len(self.train), batch=self.demonstrations, seed=seed, name="demonstrations")
         batches = in_micro_batches([self.train[row] for row in rows], micro_batch, self.collate)
         if self.text is not None and self.mixed_in:
-            rows_BT = self.text.sample_rows(update, rows=self.mixed_in, length=self.config.ppo.ptx_length, seed=seed, name="sft_pretraining")
+            rows_BT = self.text.sample_rows(update, rows=self.mixed_in, length=self.cfg.pretraining_length, seed=seed, name="sft_pretraining")
             batches += [rows_batch(part) for part in rows_BT.split(micro_batch)]
         return batches
 
@@ -154,10 +154,16 @@ def best_epoch(run: Run) -> tuple[int, list[float]]:
     return 1 + losses.index(min(losses)), losses
 
 
-def _require_text_for_mixing(cfg: SFT, inputs: SFTInputs) -> None:
+def _require_text_for_mixing(cfg: SFT, config: Config, inputs: SFTInputs) -> None:
     if cfg.pretraining_share and inputs.pretraining is None:
         raise ConfigError(
             f"the recipe mixes {cfg.pretraining_share:.0%} pretraining text in and none is given",
             expected="a snapshot of texts",
             remedy="add --pretraining DIR, or set pretraining_share to 0",
+        )
+    if cfg.pretraining_share and cfg.pretraining_length > config.text.context:
+        raise ConfigError(
+            f"pretraining_length {cfg.pretraining_length} with a context of {config.text.context}",
+            expected="pretraining examples that fit into the context",
+            remedy="lower pretraining_length",
         )

@@ -81,6 +81,7 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
     require_engine_parity(policy, tokenizer, config)
     reward = scalar_from_policy(policy, tokenizer, seed=config.run.seed)
+    del policy  # its trunk was copied
 
     optimizer = make_optimizer(reward, cfg.optimizer)
     for update in run.updates(plan.updates, {"reward": reward, "optimizer": optimizer}):
