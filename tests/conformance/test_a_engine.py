@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
+from instructloop.config import ModelShape, Run
 from instructloop.errors import CheckpointError, ConfigError, LawBroken
+from instructloop.model.policy import new_policy
 from instructloop.protocols import Generated, Sampling
 from instructloop.rollout.batch import assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.probe import probe_parity, random_prompts, refuse_stale_weights, refuse_unless_equal
 from instructloop.rollout.sampling import training_sampling
+from instructloop.steps.laws import probed_engine
+from instructloop.text.tokenizer import train_tokenizer
 from tiny_models import ARCHITECTURES, END_ID, PAD_ID, tiny
 
 VOCAB = 96
@@ -186,6 +190,14 @@ def test_a2_the_probe_accepts_an_engine_that_agrees(architecture: str, dtype: to
     assert parity.largest <= TOLERANCE[dtype]
     assert parity.tokens == 8 * 24
     refuse_unless_equal(parity, precision=precision, parity_mean=0.03, parity_p999=0.3)
+
+
+@pytest.mark.parametrize("context", [2, 3, 12, 39, 40])
+def test_a2_the_probe_fits_into_a_short_context(context: int) -> None:
+    tokenizer = train_tokenizer(["a"], vocab=258)
+    model = new_policy(ModelShape(layers=1, width=16, heads=2, vocab=258, context=context), tokenizer, seed=0)
+    assert probed_engine(model, tokenizer, Run(precision="fp32")).holds(model.state_dict())
+    assert max(map(len, random_prompts(258, seed=0, context=context))) == max(1, context * 16 // 40)
 
 
 def test_a2_the_probe_refuses_an_engine_that_disagrees() -> None:

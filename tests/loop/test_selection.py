@@ -61,6 +61,11 @@ def test_a_reward_model_that_likes_the_opposite_chooses_the_other_epoch(inputs: 
     assert not list(inputs.run.glob(".selected*"))
 
 
+def test_each_epoch_is_judged_by_an_engine_that_was_seen_to_obey_law_a2(inputs: SelectionInputs, capsys: pytest.CaptureFixture[str]) -> None:
+    select_epoch(inputs)
+    assert capsys.readouterr().out.count("law A2: |Δ log-probability| mean") == len(LOSSES)
+
+
 def test_an_unfinished_run_is_refused(inputs: SelectionInputs) -> None:
     (inputs.run / "finished.json").unlink()
     with pytest.raises(CheckpointError, match="no finished SFT run"):

@@ -29,8 +29,8 @@ from instructloop.model.scalar import load_scalar
 from instructloop.protocols import Sampling
 from instructloop.records import Prompt
 from instructloop.rollout.batch import Rollout, assemble
-from instructloop.rollout.engine import LocalEngine
 from instructloop.steps.device import place
+from instructloop.steps.laws import probed_engine
 from instructloop.steps.progress import Progress
 from instructloop.steps.provenance import model_identity
 from instructloop.steps.running import write_json
@@ -118,7 +118,7 @@ class Jury:
     def judge(self, folder: Path, *, epoch: int, valid_loss: float) -> Judged:
         """Let the checkpoint in `folder` answer, and score what it says."""
         policy = place(load_policy(folder, precision=self.settings.precision, tokenizer=self.tokenizer, context=self.text.context))
-        engine = LocalEngine(policy, pad_id=self.tokenizer.pad_id, precision=self.settings.precision)
+        engine = probed_engine(policy, self.tokenizer, self.settings)
         sampling = Sampling(max_new_tokens=self.text.max_response, stop_ids=frozenset({self.tokenizer.end_id}))
         seeds = [derive(self.settings.seed, "select", prompt.id) for prompt in self.prompts.records]
         rollout = assemble(self.prompts.ids, engine.generate(self.prompts.ids, sampling, seeds), pad_id=self.tokenizer.pad_id)

@@ -19,6 +19,7 @@ from instructloop.config import Precision
 from instructloop.errors import LawBroken
 from instructloop.model.policy import autocast, hidden_states, project, response_logprobs
 from instructloop.protocols import Engine, Sampling
+from instructloop.rollout.attention import context_length
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
 
@@ -26,6 +27,9 @@ PARITY_LIMIT: Mapping[str, float] = {"fp32": 1e-4, "fp64": 1e-9}
 """Law A2: largest |Δ log-probability|. In bf16 the limits are the settings `parity_mean` and `parity_p999`."""
 PROBE_LENGTHS = (1, 2, 3, 5, 8, 11, 13, 16)
 """Prompts of different lengths, so that rows of one batch stand at different positions."""
+PROBE_NEW_TOKENS = 24
+PROBE_CONTEXT = max(PROBE_LENGTHS) + PROBE_NEW_TOKENS
+"""Context that the longest prompt and its answer fill."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,11 @@ class Parity:
         return f"|Δ log-probability| mean {self.mean:.2g}, 99.9th percentile {self.p999:.2g}, largest {self.largest:.2g} over {self.tokens} tokens"
 
 
-def random_prompts(vocab: int, *, seed: int) -> list[list[int]]:
-    """Prompts of random token ids for a model whose own prompts are not at hand."""
+def random_prompts(vocab: int, *, seed: int, context: int = PROBE_CONTEXT) -> list[list[int]]:
+    """Prompts of random token ids for a model whose own prompts are not at hand; shorter ones for a model of little context."""
+    longest = max(1, min(context, PROBE_CONTEXT) * max(PROBE_LENGTHS) // PROBE_CONTEXT)
     draw = generator(seed, "probe")
-    return [torch.randint(vocab, (length,), generator=draw).tolist() for length in PROBE_LENGTHS]
+    return [torch.randint(vocab, (min(length, longest),), generator=draw).tolist() for length in PROBE_LENGTHS]
 
 
 @torch.no_grad()
@@ -56,12 +61,16 @@ def probe_parity(
     prompts: Sequence[Sequence[int]],
     *,
     precision: Precision,
-    new_tokens: int = 24,
+    new_tokens: int = PROBE_NEW_TOKENS,
     temperature: float = 1.0,
     seed: int = 0,
 ) -> Parity:
-    """Let the engine sample `new_tokens` for each prompt, and greedily too, and hold both to passes of `model` (law A2)."""
-    sampling = Sampling(max_new_tokens=new_tokens, temperature=temperature)
+    """Let the engine sample `new_tokens` for each prompt, and greedily too, and hold both to passes of `model` (law A2).
+
+    Fewer where the context has no room for as many.
+    """
+    room = context_length(model) - max(map(len, prompts))
+    sampling = Sampling(max_new_tokens=min(new_tokens, room), temperature=temperature)
     seeds = [derive(seed, "probe", row) for row in range(len(prompts))]
     sampled = assemble(prompts, engine.generate(prompts, sampling, seeds), pad_id=0).to(model.device)
     greedy = assemble(prompts, engine.generate(prompts, replace(sampling, temperature=0.0), seeds), pad_id=0).to(model.device)
