@@ -37,6 +37,19 @@ def test_sample(world: Path) -> None:
     assert run(line, "--seed", "1") == 2
 
 
+def test_sample_with_averaged_weights(world: Path) -> None:
+    """Asked for by name or by path, the answers are the same."""
+    tokenizer = toy_tokenizer()
+    write_policy(world / "sft", tokenizer)
+    write_policy(world / "sft" / "ema", tokenizer, seed=1)
+    line = "sample --prompts prompts --num-answers 2 --max-new-tokens 5 --precision fp32"
+    assert run(f"{line} --model sft --weights ema --out by_name.jsonl") == 0
+    assert run(f"{line} --model sft/ema --out by_path.jsonl") == 0
+    assert run(f"{line} --model sft --out raw.jsonl") == 0
+    by_name, by_path, raw = ((world / f"{name}.jsonl").read_text() for name in ("by_name", "by_path", "raw"))
+    assert by_name == by_path != raw
+
+
 @pytest.mark.parametrize(
     ("line", "named"),
     [
@@ -47,7 +60,7 @@ def test_sample(world: Path) -> None:
         ("sample --model sftt --prompts prompts --out a.jsonl", "sftt"),
         ("sample --model sft --prompts prompts --split test --out a.jsonl", "no split 'test'"),
         ("sample --model sft --prompts prompts --out a.jsonl --max-new-tokens 48", "48 new tokens with"),
-        ("sample --model sft --prompts prompts --out a.jsonl --max-new-tokens 8 --weights ema", "ema"),
+        ("sample --model sft --prompts prompts --out a.jsonl --max-new-tokens 8 --weights ema", "sft holds no averaged weights"),
         ("select sft --reward reward --prompts prompts", "no finished SFT run"),
         ("select sft --reward reward --prompts rankings", "Ranking records"),
         ("sweep tiny --step reward --out s", "nothing is swept"),

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from instructloop.errors import Interrupted, ResumeError, RunFinished
+from instructloop.errors import Interrupted, LawBroken, ResumeError, RunFinished
 from instructloop.loop import answer_sets
 from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers
 from instructloop.loop.answer_sets import Asked, sample_answer_sets
 from instructloop.model.checkpoint import weights_hash
 from instructloop.model.policy import load_policy
-from instructloop.protocols import Sampling
+from instructloop.protocols import Generated, Sampling
 from instructloop.records import AnswerSet, Prompt
 from instructloop.rollout.beam import beam_search
 from instructloop.rollout.engine import LocalEngine
@@ -133,6 +133,33 @@ def test_prompts_without_room_or_with_one_answer_only_are_left_out_and_counted(a
     assert read(out) == []
     assert json.loads(Path(f"{out}.settings.json").read_text())["counts"] == {"too long": 1, "without two different answers": 3}
     assert "left out: 1 too long, 3 without two different answers" in capsys.readouterr().out
+
+
+def test_prompts_with_fewer_answers_than_asked_are_kept_and_counted(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the three likeliest first tokens, drawn from alone, come three different answers at most, of the five asked for."""
+    few = replace(asked.answering, max_new_tokens=1, top_k=3)
+    out = sample_answer_sets(replace(asked, models=(replace(asked.models[0], share=1.0),), answering=few, num_answers=NumAnswers(5, 5)))
+    sets = read(out)
+    assert sets
+    assert {len(one.completions) for one in sets} <= {2, 3}
+    assert json.loads(Path(f"{out}.settings.json").read_text())["counts"]["with fewer answers than asked"] == len(sets)
+    assert f"{len(sets)} prompts answered, {len(sets)} with fewer answers than asked; left out: " in capsys.readouterr().out
+
+
+def test_no_answers_from_a_model_whose_engine_disagrees_with_it(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalEngine, "generate", misreporting(LocalEngine.generate))
+    with pytest.raises(LawBroken, match="law A2 is broken"):
+        sample_answer_sets(asked)
+    assert not asked.out.exists()
+
+
+def misreporting(generate: Callable[..., list[Generated]]) -> Callable[..., list[Generated]]:
+    """An engine whose log-probabilities are a hundredth of a nat off."""
+
+    def wrong(*given: Any) -> list[Generated]:
+        return [replace(answer, logprobs=tuple(logp - 0.01 for logp in answer.logprobs)) for answer in generate(*given)]
+
+    return wrong
 
 
 def test_beam_answers_are_the_likeliest(asked: Asked) -> None:

@@ -1,7 +1,7 @@
 """`instructloop sample`: K answers per prompt for people to rank."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,8 +45,6 @@ def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     sample = parse("sample", Sample, argv)
     models, num_answers = parse_models(sample.model), parse_num_answers(sample.num_answers)
-    if sample.weights == "ema":
-        models = tuple(replace(model, path=str(Path(model.path) / "ema")) for model in models)
     sample.answering.require_room(num_answers)
     for model in models:
         require_model(model.path)
@@ -56,5 +54,5 @@ def main(argv: Sequence[str]) -> None:
 
     room = sample.answering.max_new_tokens
     text = Text(template=sample.template, separator=sample.separator, context=sample.context, max_prompt=sample.context - room, max_response=room)
-    given = {name: getattr(sample, name) for name in ("prompts", "split", "answering", "out")}
+    given = {name: getattr(sample, name) for name in ("prompts", "split", "answering", "out", "weights")}
     print(sample_answer_sets(Asked(models=models, num_answers=num_answers, text=text, **given), slots=sample.slots))

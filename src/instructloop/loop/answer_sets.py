@@ -16,18 +16,20 @@ import torch
 from transformers import PreTrainedModel
 
 from instructloop.algo.seeds import derive, generator, permutation
-from instructloop.config import Text
+from instructloop.config import Run, Text
 from instructloop.errors import ConfigError, Interrupted
 from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers, answers_of_each
 from instructloop.loop.growing_file import open_growing
 from instructloop.loop.recorded import recorded
 from instructloop.model.checkpoint import MANIFEST, load_manifest
 from instructloop.model.policy import load_policy
+from instructloop.model.pretrained import Weights, weights_source
 from instructloop.protocols import Generated
 from instructloop.records import MIN_ANSWERS, AnswerSet, Completion, Prompt, Provenance
 from instructloop.rollout.beam import beam_search
 from instructloop.rollout.engine import LocalEngine
 from instructloop.steps.device import place
+from instructloop.steps.laws import probed_engine
 from instructloop.steps.progress import Progress
 from instructloop.steps.provenance import model_identity
 from instructloop.store.layouts import read_prompts
@@ -39,6 +41,7 @@ CHUNK = 64
 """Prompts answered between two writes: what a kill can cost."""
 ATTEMPTS = 8
 """Rounds of drawing, each in place of answers that were there already."""
+FEWER = "with fewer answers than asked"
 
 Settings = dict[str, int | float | str]
 
@@ -57,6 +60,8 @@ class Asked:
     text: Text
     """How prompts are rendered for models whose folder does not say it; our own checkpoints do."""
     out: Path
+    weights: Weights = "raw"
+    """Which weights of the models answer."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +124,14 @@ class OpenSet:
 def sample_answer_sets(asked: Asked, *, slots: int = 64) -> Path:
     """Write one `AnswerSet` per prompt to `asked.out`, going on where an earlier call stopped; returns the file.
 
-    Prompts too long for a model, and those with fewer than two different answers, are left out and counted.
+    Prompts too long for a model, and those with fewer than two different answers, are left out and counted; those with
+    two different answers but fewer than asked are kept and counted. Raises `CheckpointError` where averaged weights are
+    asked for and absent.
     """
     asked.answering.require_room(asked.num_answers)
     provenance, prompts = _read_prompts(asked)
-    known = [Known(model, model_identity(model.path), _text_of(model, asked)) for model in asked.models]
+    models = [replace(model, path=weights_source(model.path, asked.weights)) for model in asked.models]
+    known = [Known(model, model_identity(model.path), _text_of(model, asked)) for model in models]
     file = open_growing(asked.out, _settings(asked, provenance, known))
     respondents = [_load(model, asked.answering, slots=slots) for model in known]
     counts = Counter(file.counts)
@@ -131,27 +139,29 @@ def sample_answer_sets(asked: Asked, *, slots: int = 64) -> Path:
         for start in range(file.done, len(prompts), CHUNK):
             chunk = prompts[start : start + CHUNK]
             with _saying_how_to_go_on(done=start, total=len(prompts)):
-                sets, left_out = answer_chunk(chunk, respondents, asked, provenance)
-            counts.update(left_out)
+                sets, counted = answer_chunk(chunk, respondents, asked, provenance)
+            counts.update(counted)
             file.append(sets, done=start + len(chunk), counts=counts)
             progress.advance(start + len(chunk))
     rows = file.finish()
-    print(f"{rows} prompts answered; left out: {', '.join(f'{count} {reason}' for reason, count in counts.items()) or 'none'}")
+    fewer = counts.pop(FEWER, 0)
+    print(f"{rows} prompts answered, {fewer} {FEWER}; left out: {', '.join(f'{count} {reason}' for reason, count in counts.items()) or 'none'}")
     return asked.out
 
 
 def answer_chunk(
     prompts: Sequence[Prompt], respondents: Sequence[Respondent], asked: Asked, provenance: Provenance
 ) -> tuple[list[AnswerSet], Counter[str]]:
-    """The answer sets of some prompts, in order, and how many prompts were left out for which reason."""
+    """The answer sets of some prompts, in order, and how many prompts were left out for which reason, or got `FEWER`."""
     fitting = [prompt for prompt in prompts if all(len(who.render(prompt)) <= who.known.text.max_prompt for who in respondents)]
     open_sets = [OpenSet(prompt, _shares_of(prompt, asked), {}) for prompt in fitting]
     collect = _collect_beams if asked.answering.method == "beam" else _collect_samples
     for number, respondent in enumerate(respondents):
         collect(open_sets, respondent, number, asked.answering)
     whole = [open_set for open_set in open_sets if len(open_set.found) >= MIN_ANSWERS]
-    left_out = Counter({"too long": len(prompts) - len(fitting), "without two different answers": len(fitting) - len(whole)})
-    return [open_set.close(asked.answering.seed, provenance) for open_set in whole], +left_out
+    counts = Counter({"too long": len(prompts) - len(fitting), "without two different answers": len(fitting) - len(whole)})
+    counts[FEWER] = sum(len(open_set.found) < sum(open_set.shares) for open_set in whole)
+    return [open_set.close(asked.answering.seed, provenance) for open_set in whole], +counts
 
 
 def _shares_of(prompt: Prompt, asked: Asked) -> list[int]:
@@ -225,7 +235,8 @@ def _settings(asked: Asked, provenance: Provenance, known: Sequence[Known]) -> d
 def _load(known: Known, answering: Answering, *, slots: int) -> Respondent:
     tokenizer = load_tokenizer(known.model.path)
     policy = place(load_policy(known.model.path, precision=answering.precision, tokenizer=tokenizer, context=known.text.context))
-    engine = LocalEngine(policy, pad_id=tokenizer.pad_id, slots=slots, precision=answering.precision)
+    # At temperature 1: near 0, where rounding is divided by next to nothing, no two passes agree.
+    engine = probed_engine(policy, tokenizer, Run(precision=answering.precision, seed=answering.seed), slots=slots)
     return Respondent(known, tokenizer, engine, frozenset({tokenizer.end_id, *_own_stop_ids(policy)}))
 
 
