@@ -86,7 +86,7 @@ class Completion(Record):
     text: str
     model_id: str | None = None
     token_ids: tuple[int, ...] | None = None
-    """The ids that were sampled, the end token included; scoring uses these and never re-encodes the text."""
+    """The ids that were sampled, the end token included; a model with the same tokenizer reads these and never re-encodes the text."""
     sampling: Mapping[str, int | float | str] | None = None
     finish_reason: Literal["stop", "length"] | None = None
 

@@ -35,9 +35,9 @@ from instructloop.protocols import Sampling
 from instructloop.recipes import RECIPES
 from instructloop.records import Demonstration, Document, Prompt, Ranking
 from instructloop.rollout.batch import Rollout, assemble
-from instructloop.rollout.engine import LocalEngine
 from instructloop.steps.device import device, place
 from instructloop.steps.language import rows_batch, target_nll
+from instructloop.steps.laws import probed_engine
 from instructloop.steps.running import write_json
 from instructloop.steps.scoring import reward_model_score, texts
 from instructloop.steps.step2_reward import score_rankings
@@ -186,7 +186,7 @@ def score_sequences(model: ScalarModel, sequences: Sequence[Sequence[int]], conf
 
 def answer(policy: PreTrainedModel, prompts: Sequence[Sequence[int]], config: Config, tokenizer: Tokenizer, *, seed: int) -> Rollout:
     """One answer per prompt at temperature 1; the same seeds for every policy."""
-    engine = LocalEngine(policy, pad_id=tokenizer.pad_id, precision=config.run.precision)
+    engine = probed_engine(policy, tokenizer, config.run)
     sampling = Sampling(max_new_tokens=config.text.max_response, stop_ids=frozenset({tokenizer.end_id}))
     seeds = [derive(seed, "evaluation", row) for row in range(len(prompts))]
     return assemble(prompts, engine.generate(prompts, sampling, seeds), pad_id=tokenizer.pad_id)
