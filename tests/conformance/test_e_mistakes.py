@@ -131,5 +131,5 @@ def test_mistakes_in_other_steps(world: TinyWorld, tmp_path: Path) -> None:
 
 
 def test_a_scorer_that_answers_too_little(world: TinyWorld, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the scorer gave 1 scores for 8 answers"):
+    with pytest.raises(DataError, match="the scorer gave 1 scores for 4 answers"):
         train_ppo(tiny_config(), world.ppo_inputs, tmp_path / "ppo", scorer=lambda prompts, answers: [0.0])
