@@ -49,7 +49,7 @@ def _pictures() -> Iterator[Picture]:
     legend = {"ppo": "PPO", "ppo_ptx": "PPO-ptx"}
 
     def of_both(name: str, title: str, metric: str, y: str) -> Picture:
-        return Picture(name=name, labels=Labels(title=title, x="update", y=y), lines={legend[run]: (run, metric) for run in both})
+        return Picture(name=name, labels=Labels(title=title, x="iteration", y=y), lines={legend[run]: (run, metric) for run in both})
 
     yield Picture(
         name="base_loss",
