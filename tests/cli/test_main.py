@@ -1,9 +1,11 @@
 """The command line: answers at once, forgives no typing mistake in silence, and never shows a traceback for one."""
 
 import importlib
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from bare_python import run_without
 from instructloop.cli import main as cli
 from instructloop.cli.main import VERBS, main
+from instructloop.cli.parsing import known_flags, with_sections
 from instructloop.errors import Interrupted, LawBroken
+from instructloop.recipes import RECIPES
 from instructloop.records import Demonstration
 from toy_runs import freeze_records, prompts
 
@@ -88,12 +92,50 @@ def test_a_recipe_left_out_is_asked_for(words: list[str], capsys: pytest.Capture
     assert "RECIPE" in capsys.readouterr().err
 
 
-def test_a_mistyped_flag_gets_the_nearest_name() -> None:
-    finished = run("sft", "tiny", "--model", "m", "--demonstrations", "d", "--out", "o", "--sft.epoch", "3")
-    assert finished.returncode == 2
-    assert "--sft.epoch," in finished.stderr
-    assert "--sft.epochs" in finished.stderr
-    assert "Traceback" not in finished.stderr
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("sft tiny --model m --demonstrations d --out o --sft.epoch 3", "--sft.epochs"),
+        ("sft tiny --modle m --out o", "--model"),  # and a needed flag is missing
+        ("ppo tiny --ppo.kl.coeff=0.1", "--ppo.kl.coef"),
+        ("reward tiny --weight pair", "--reward.weight"),
+        ("sft paper_6b --lr 1e-5", "--sft.optimizer.lr or --sft-ptx-init.optimizer.lr"),
+        ("sample --num_answer 4..9", "--num-answers"),
+        ("sample --top-q 0.9", "--top-p"),
+        ("doctor --jsn", "--json"),
+    ],
+)
+def test_a_mistyped_flag_gets_the_nearest_name(line: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line.split()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("instructloop: unknown flag --")
+    assert said.endswith(f"remedy:   did you mean {named}?\n")
+
+
+def test_a_flag_like_no_other_points_at_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--xyzzy"]) == 2
+    assert "see `instructloop doctor --help`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_flags_that_are_known_are_those_the_help_lists(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # long flags are not broken
+    recipe = ["tiny"] if verb in RECIPE_VERBS else []
+    with pytest.raises(SystemExit):
+        main([verb, *recipe, "--help"])
+    listed = set(re.findall(r"(?<![\w`])--[a-z][\w.-]*", capsys.readouterr().out))
+    known = set(_known(verb))
+    assert listed - known == set()
+    assert {flag for flag in known - listed if "no-" not in flag} == set()
+
+
+def _known(verb: str) -> Iterator[str]:
+    module = importlib.import_module(f"instructloop.cli.{verb}")
+    if (training := getattr(module, "VERB", None)) is not None:
+        return known_flags(with_sections(training.arguments, RECIPES["tiny"](), training.sections))
+    return known_flags(getattr(module, verb.title()))
 
 
 def test_a_setting_out_of_range_is_one_message_and_exit_code_2() -> None:

@@ -61,10 +61,11 @@ def test_a_gradient_that_overflows_is_named_by_its_parameter(network: str) -> No
     model = getattr(s.models, network)
     name, parameter = next(pair for pair in model.named_parameters() if "mlp" in pair[0])
     parameter.register_hook(lambda gradient: gradient * torch.inf)
-    before = weights_of(model)
+    before = weights_of(s.models.policy), weights_of(s.models.value)
     with pytest.raises(NotFinite, match=f"finite values in gradient of {name}"):
         update(s.models, s.optimizers, rollout, random_rows(4), s.at)
-    assert_same_bits(weights_of(model), before)
+    assert_same_bits(weights_of(s.models.policy), before[0])
+    assert_same_bits(weights_of(s.models.value), before[1])
 
 
 def test_a_scorer_that_fails_stops_the_run_and_keeps_the_batch(world: TinyWorld, tmp_path: Path) -> None:

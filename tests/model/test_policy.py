@@ -64,8 +64,8 @@ def test_bf16_keeps_masters_residual_stream_heads_and_logprobs_in_float32(archit
         logp_BR, _ = response_logprobs(model, TOKENS_BT, torch.tensor([3, 5]), torch.ones(2, 7, dtype=torch.bool), chunk=5)
         score_B = scalar.scores_at_end(TOKENS_BT, torch.tensor([12, 12]))
         trunk_D = hidden_states(scalar.classifier, TOKENS_BT)[:, -1]
-    assert logits_BTV.dtype == torch.bfloat16
-    assert hidden_BTD.dtype == logp_BR.dtype == score_B.dtype == torch.float32
+    assert logits_BTV.dtype == hidden_BTD.dtype == logp_BR.dtype == score_B.dtype == torch.float32
+    torch.testing.assert_close(logits_BTV, hidden_BTD @ model.get_output_embeddings().weight.T, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(score_B, trunk_D @ scalar.head.weight[0], atol=1e-6, rtol=1e-6)
     (logp_BR.sum() + score_B.sum()).backward()
     assert all(parameter.grad is not None and parameter.grad.dtype == torch.float32 for parameter in model.parameters())

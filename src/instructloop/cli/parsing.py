@@ -8,7 +8,7 @@ A flag is a field of the dataclass, its help the docstring under the field, its 
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 import tyro
 
 from instructloop.cli.inputs import Inputs
-from instructloop.cli.refusals import mistyped
+from instructloop.cli.refusals import mistyped, refuse_unknown_flags
 from instructloop.config import Config
 from instructloop.errors import ConfigError
 
@@ -57,6 +57,7 @@ class TrainingVerb(Generic[Arguments]):
 
 def parse(verb: str, arguments: type[Arguments], argv: Sequence[str]) -> Arguments:
     """The arguments of a verb without a recipe; a mistake prints the nearest flag and exits with code 2."""
+    refuse_unknown_flags(argv, known_flags(arguments), verb=verb)
     return tyro.cli(arguments, prog=f"instructloop {verb}", args=argv, config=(tyro.conf.DisallowNone,))
 
 
@@ -67,8 +68,32 @@ def parse_recipe(verb: str, arguments: type[Arguments], argv: Sequence[str], *, 
     """
     name, rest = _recipe_name(verb, arguments, argv)
     recipe = _recipes()[name]()
-    parsed = tyro.cli(_with_sections(arguments, recipe, sections), prog=f"instructloop {verb} {name}", args=rest, config=(tyro.conf.DisallowNone,))
+    asked, place = with_sections(arguments, recipe, sections), f"{verb} {name}"
+    refuse_unknown_flags(rest, known_flags(asked), verb=place)
+    parsed = tyro.cli(asked, prog=f"instructloop {place}", args=rest, config=(tyro.conf.DisallowNone,))
     return parsed, dataclasses.replace(recipe, **{section: getattr(parsed, section) for section in sections})
+
+
+def known_flags(arguments: type[Any], prefix: str = "") -> Iterator[str]:
+    """Every flag that tyro makes of the fields of a dataclass, and of the dataclasses in it."""
+    if not prefix:
+        yield "--help"
+    hints = get_type_hints(arguments, include_extras=True)
+    for field in dataclasses.fields(arguments):
+        hint = hints[field.name]
+        markers: Sequence[Any] = getattr(hint, "__metadata__", ())
+        if tyro.conf.Positional in markers:
+            continue
+        given = [marker.name for marker in markers if getattr(marker, "name", None) is not None]
+        name = ".".join(filter(None, (prefix, given[0] if given else field.name.replace("_", "-"))))
+        kind = hint.__origin__ if markers else hint
+        if dataclasses.is_dataclass(kind):
+            yield from (flag for flag in known_flags(kind, name) if flag != "--help")  # pyright: ignore[reportArgumentType] (a class, not an instance)
+        else:
+            yield f"--{name}"
+            if kind is bool:
+                start, _, last = name.rpartition(".")
+                yield f"--{start}.no-{last}" if start else f"--no-{last}"
 
 
 def _recipe_name(verb: str, arguments: type[Any], argv: Sequence[str]) -> tuple[str, list[str]]:
@@ -111,7 +136,7 @@ def _recipes() -> Any:
     return RECIPES
 
 
-def _with_sections(arguments: type[Arguments], recipe: Config, sections: Sequence[str]) -> type[Arguments]:
+def with_sections(arguments: type[Arguments], recipe: Config, sections: Sequence[str]) -> type[Arguments]:
     """`arguments` with one more field per section, whose default is the recipe's."""
     types = get_type_hints(Config)
     fields = [(name, types[name], dataclasses.field(default=getattr(recipe, name), kw_only=True)) for name in sections]

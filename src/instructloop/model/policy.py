@@ -3,8 +3,8 @@
 Shapes: B batch rows, T tokens of a row, R response tokens, N masked tokens of all rows, V vocabulary, D width.
 
 Precision: parameters are float32 masters (float64 for fp64). Under `autocast` with bf16 the trunk's matrix products run
-in bfloat16 on both sides of the residual stream, which stays float32. The projection to logits is one of those products;
-what is float32 is everything after it: the division by the temperature, the log-softmax, the entropy.
+in bfloat16 on both sides of the residual stream, which stays float32. The projection to logits and everything after it
+is float32: bfloat16 has eight bits, and a logit of 10 would be rounded by up to 0.03 nats.
 
 No pass here uses a key-value cache: transformers detects packed sequences only without one.
 """
@@ -16,6 +16,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig, PreTrainedConfig, PreTrainedModel
 
 from instructloop.algo.language import projected_logprobs
@@ -63,8 +64,14 @@ def positions(attention_BT: Tensor) -> Tensor:
 
 
 def project(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
-    """The model's projection from hidden states [..., D] to logits [..., V]."""
-    return cast(nn.Linear, model.get_output_embeddings())
+    """The model's projection from hidden states [..., D] to logits [..., V], in the precision of its weights whatever `autocast` says."""
+    head = cast(nn.Linear, model.get_output_embeddings())
+
+    def logits(hidden: Tensor) -> Tensor:
+        with torch.autocast(device_type=hidden.device.type, enabled=False):
+            return linear(hidden.to(head.weight.dtype), head.weight, head.bias)
+
+    return logits
 
 
 def response_logprobs(

@@ -5,10 +5,10 @@ B rows of a batch, R response tokens, V vocabulary.
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from instructloop.config import Precision
@@ -32,7 +32,7 @@ class LocalEngine:
     """
 
     def __init__(self, policy: PreTrainedModel, *, pad_id: int, slots: int = 64, precision: Precision = "fp32") -> None:
-        """Copy `policy`; precision "bf16" casts the copy's parameters, the others keep the policy's own.
+        """Copy `policy`; precision "bf16" casts the copy's trunk, the others keep the policy's own.
 
         Raises `CheckpointError` for an architecture without full causal attention, or with an attention of its own.
         """
@@ -42,7 +42,7 @@ class LocalEngine:
         self.pad_id, self.slots = pad_id, slots
         self.model = copy.deepcopy(policy).eval().requires_grad_(False)
         if precision == "bf16":
-            _cast_parameters(self.model, torch.bfloat16)
+            _cast_trunk(self.model, torch.bfloat16)
         use_engine_attention(self.model)
 
     def load(self, state: Mapping[str, Any], version: int) -> None:
@@ -168,10 +168,17 @@ def cut_at_stop(ids: Sequence[int], logprobs: Sequence[float], stop_ids: frozens
     return Generated(tuple(ids[:end]), tuple(logprobs[:end]), "length" if end is None else "stop")
 
 
-def _cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
-    """Parameters only: rotary frequencies are buffers, and in 16 bits they put far tokens at wrong angles."""
+def _cast_trunk(model: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Every parameter but the projection to logits, which stays as it is, on a matrix of its own where it was the embedding's too.
+
+    Parameters only: rotary frequencies are buffers, and in 16 bits they put far tokens at wrong angles.
+    """
+    head = cast(nn.Linear, model.get_output_embeddings())
+    head.weight = nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+    kept = {id(parameter) for parameter in head.parameters()}
     for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype)
+        if id(parameter) not in kept:
+            parameter.data = parameter.data.to(dtype)
 
 
 def _refuse_nonfinite(logp_BR: Tensor) -> None:

@@ -38,13 +38,19 @@ def optimizer_step(optimizer: torch.optim.Optimizer, cfg: Optimizer, *, lr_step:
 
 def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float, batch: Mapping[str, Any]) -> float:
     """Scale all gradients together to a norm of `max_norm` at most; returns the norm before."""
+    norm = gradient_norm(optimizer, batch)
+    nn.utils.clip_grads_with_norm_((p for group in optimizer.param_groups for p in group["params"]), max_norm, norm)
+    return float(norm)
+
+
+def gradient_norm(optimizer: torch.optim.Optimizer, batch: Mapping[str, Any]) -> Tensor:
+    """The norm of all accumulated gradients together; raises `NotFinite` with the name of the first that is not finite, and the `batch`."""
     gradients = _gradients(optimizer)
     norm = nn.utils.get_total_norm(gradients.values())
     if not bool(norm.isfinite()):
         name, gradient = next(((name, g) for name, g in gradients.items() if not bool(g.isfinite().all())), ("norm", norm))
         raise NotFinite(f"gradient of {name}", gradient, batch)
-    nn.utils.clip_grads_with_norm_((p for group in optimizer.param_groups for p in group["params"]), max_norm, norm)
-    return float(norm)
+    return norm
 
 
 def _gradients(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from instructloop.rollout.batch import Rollout, assemble
 from instructloop.steps.device import device
 from instructloop.steps.guards import require_finite
 from instructloop.steps.language import accumulate_language_loss, count_targets, rows_batch
-from instructloop.steps.optimization import optimizer_step
+from instructloop.steps.optimization import gradient_norm, optimizer_step
 
 Metrics = dict[str, float]
 
@@ -149,6 +149,8 @@ def update(models: Models, optimizers: Optimizers, minibatch: Rollout, pretraini
         batches = [rows_batch(rows) for rows in pretraining_BT.split(at.run.micro_batch)]
         metrics["ptx_loss"] = accumulate_language_loss(models.policy, batches, at.run, count=count_targets(batches), coef=at.cfg.ptx_coef)
 
+    for optimizer in (optimizers.policy, optimizers.value):  # both are looked at before either network moves (law E1)
+        gradient_norm(optimizer, vars(minibatch))
     step = partial(optimizer_step, lr_step=at.number, total=at.cfg.iterations, batch=vars(minibatch))
     metrics |= step(optimizers.policy, at.cfg.optimizer)
     metrics["value_grad_norm"] = step(optimizers.value, at.cfg.value_optimizer)["grad_norm"]
