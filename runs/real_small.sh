@@ -20,16 +20,17 @@ $loop pretrain real_small --documents "$out/data/documents" --out "$out/base" $m
 
 for seed in ${seeds[*]}; do
     run=$out/seed-$seed
+    held_out_seed=$((1000 + seed)) # the judge shares neither data nor random numbers with the reward model it checks
     step() { # VERB FOLDER FLAGS...
         local verb=$1 folder=$2
         shift 2
-        $loop "$verb" real_small --run.seed "$seed" --out "$run/$folder" $more "$@"
+        $loop "$verb" real_small --run.seed "${number:-$seed}" --out "$run/$folder" $more "$@"
     }
     long=(--text.context 512 --text.max-prompt 256 --text.max-response 256) # rankings are dialogues, longer than instructions
     step sft sft --model "$out/base/model" --demonstrations "$out/data/demonstrations"
     step sft sft_ptx_init --stage sft_ptx_init --model "$out/base/model" --demonstrations "$out/data/demonstrations" --pretraining "$out/data/documents"
     step reward reward "${long[@]}" --model "$run/sft/model" --rankings "$out/data/rankings" --demonstrations "$out/data/demonstrations"
-    step reward reward_held_out "${long[@]}" --model "$run/sft/model" --rankings "$out/data/rankings_held_out" --demonstrations "$out/data/demonstrations"
+    number=$held_out_seed step reward reward_held_out "${long[@]}" --model "$run/sft/model" --rankings "$out/data/rankings_held_out" --demonstrations "$out/data/demonstrations"
     ppo=(--run.save-every 2 --policy "$run/sft_ptx_init/model" --reward "$run/reward/model" --heldout-reward "$run/reward_held_out/model"
         --prompts "$out/data/prompts" --pretraining "$out/data/documents")
     step ppo ppo "${ppo[@]}" --ppo.ptx-coef 0

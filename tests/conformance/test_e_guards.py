@@ -125,6 +125,27 @@ def test_every_step_stops_and_keeps_the_batch(
     assert not batch[blamed].isfinite().all()
 
 
+@pytest.mark.parametrize("step", ["pretrain", "sft", "ppo"])
+def test_a_validation_loss_that_is_no_number_stops_the_run(step: str, world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is learned from it, and still a run that goes on would be blind."""
+    target_nll = language.target_nll
+
+    def blind(*given: Any) -> Tensor:
+        return target_nll(*given) * (1.0 if torch.is_grad_enabled() else torch.nan)
+
+    monkeypatch.setattr(language, "target_nll", blind)
+    with pytest.raises(LawBroken, match=r"finite values in held_out_nll_N\n.*offending_batch\.pt"):
+        RUNS[step](world, tmp_path / "run")
+
+
+def test_a_validation_score_that_is_no_number_stops_the_run(world: TinyWorld, tmp_path: Path) -> None:
+    def scorer(prompts: Sequence[str], answers: Sequence[str]) -> list[float]:
+        return [0.1 if len(prompts) == 8 else float("inf")] * len(answers)
+
+    with pytest.raises(LawBroken, match=r"finite values in valid_score\n.*offending_batch\.pt"):
+        train_ppo(tiny_config(), world.ppo_inputs, tmp_path / "ppo", scorer=scorer)
+
+
 # E2: alarms
 
 HEALTHY = {

@@ -74,6 +74,10 @@ def test_every_figure_is_there_and_finite(loop: tuple[Path, float]) -> None:
         assert manifest["code_version"].startswith("0")
     expected = {"score", "kl", "entropy", "ratio", "clip_fraction", "value_loss", "ptx_loss", "ended_share", "engine_gap_p999", "kl_coef", "alarms"}
     assert expected <= metrics(out, "ppo_ptx")[0].keys()
+    for step in ("base", "sft"):  # what the model says as it learns, where it is a model that speaks
+        said = [json.loads(line) for line in (out / step / "samples.jsonl").read_text().splitlines()]
+        assert said
+        assert all({"update", "prompt", "answer", "ended"} == row.keys() for row in said)
     samples = [json.loads(line) for line in (out / "ppo_ptx" / "samples.jsonl").read_text().splitlines()]
     assert {"update", "prompt", "answer", "score", "ended"} == samples[0].keys()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from instructloop.errors import Interrupted, LawBroken, ResumeError, RunFinished
+from instructloop.errors import CheckpointError, Interrupted, ResumeError, RunFinished
 from instructloop.loop import answer_sets
 from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers
 from instructloop.loop.answer_sets import Asked, sample_answer_sets
@@ -148,7 +148,7 @@ def test_prompts_with_fewer_answers_than_asked_are_kept_and_counted(asked: Asked
 
 def test_no_answers_from_a_model_whose_engine_disagrees_with_it(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalEngine, "generate", misreporting(LocalEngine.generate))
-    with pytest.raises(LawBroken, match="law A2 is broken"):
+    with pytest.raises(CheckpointError, match="law A2 is broken"):
         sample_answer_sets(asked)
     assert not asked.out.exists()
 

@@ -244,3 +244,14 @@ def test_away_from_a_terminal_progress_is_a_line_now_and_then(monkeypatch: pytes
     assert told[0].startswith("sft 1/100  loss 1  tokens_per_second 3000  99 s left")
     assert told[-1].startswith("sft 100/100  loss 0.01")
     assert "\x1b" not in written.getvalue()
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    """Locks belong to open files, not to processes, so a second opening in this process stands for another process."""
+    first = open_run(tmp_path / "run", MANIFEST, save_every=3).updates(TOTAL, {})
+    next(first)
+    second = open_run(tmp_path / "run", MANIFEST, save_every=3).updates(TOTAL, {})
+    with pytest.raises(ResumeError, match="another process is training in"):
+        next(second)
+    first.close()
+    assert train(tmp_path / "run").sum == sum(range(TOTAL))

@@ -28,7 +28,7 @@ from instructloop.protocols import Generated
 from instructloop.records import MIN_ANSWERS, AnswerSet, Completion, Prompt, Provenance
 from instructloop.rollout.beam import beam_search
 from instructloop.rollout.engine import LocalEngine
-from instructloop.steps.device import place
+from instructloop.steps.device import native_precision, place
 from instructloop.steps.laws import probed_engine
 from instructloop.steps.progress import Progress
 from instructloop.steps.provenance import model_identity
@@ -233,10 +233,10 @@ def _settings(asked: Asked, provenance: Provenance, known: Sequence[Known]) -> d
 
 
 def _load(known: Known, answering: Answering, *, slots: int) -> Respondent:
-    tokenizer = load_tokenizer(known.model.path)
-    policy = place(load_policy(known.model.path, precision=answering.precision, tokenizer=tokenizer, context=known.text.context))
+    tokenizer, precision = load_tokenizer(known.model.path), native_precision(answering.precision)
+    policy = place(load_policy(known.model.path, precision=precision, tokenizer=tokenizer, context=known.text.context))
     # At temperature 1: near 0, where rounding is divided by next to nothing, no two passes agree.
-    engine = probed_engine(policy, tokenizer, Run(precision=answering.precision, seed=answering.seed), slots=slots)
+    engine = probed_engine(policy, tokenizer, Run(precision=precision, seed=answering.seed), slots=slots)
     return Respondent(known, tokenizer, engine, frozenset({tokenizer.end_id, *_own_stop_ids(policy)}))
 
 

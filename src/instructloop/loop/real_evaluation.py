@@ -35,7 +35,7 @@ from instructloop.protocols import Sampling
 from instructloop.recipes import RECIPES
 from instructloop.records import Demonstration, Document, Prompt, Ranking
 from instructloop.rollout.batch import Rollout, assemble
-from instructloop.steps.device import device, place
+from instructloop.steps.device import device, on_this_machine, place
 from instructloop.steps.language import rows_batch, target_nll
 from instructloop.steps.laws import probed_engine
 from instructloop.steps.running import write_json
@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of the real run")
     parser.add_argument("--seed", type=int, required=True)
     asked = parser.parse_args()
-    evaluation = evaluate_seed(Seed(root=asked.root, number=asked.seed, config=RECIPES["real_small"]()))
+    evaluation = evaluate_seed(Seed(root=asked.root, number=asked.seed, config=on_this_machine(RECIPES["real_small"]())))
     print(f"seed {asked.seed}: reward model {evaluation['reward']['accuracy']['mean']:.3f} of test pairs, text {evaluation['text']}")
 
 

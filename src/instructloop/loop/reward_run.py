@@ -23,7 +23,7 @@ from instructloop.evals.reward_report import histogram, reward_report
 from instructloop.evals.statistics import Interval
 from instructloop.model.scalar import ScalarModel, load_scalar
 from instructloop.records import Ranking
-from instructloop.steps.device import place
+from instructloop.steps.device import on_this_machine, place
 from instructloop.steps.running import write_json
 from instructloop.steps.step2_reward import DEMONSTRATION_SCORES, RewardInputs, score_rankings, train_reward
 from instructloop.store.snapshots import read_split
@@ -58,7 +58,7 @@ class RewardModel:
     @classmethod
     def load(cls, folder: Path, config: Config) -> "RewardModel":
         """The reward model of a run, on the run's device."""
-        tokenizer = load_tokenizer(folder)
+        tokenizer, config = load_tokenizer(folder), on_this_machine(config)
         scalar = load_scalar(folder, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context)
         return cls(place(scalar), tokenizer, config)
 

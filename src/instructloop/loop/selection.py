@@ -10,7 +10,7 @@ because reward scores go with people's preferences, and validation loss, which o
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -29,7 +29,7 @@ from instructloop.model.scalar import load_scalar
 from instructloop.protocols import Sampling
 from instructloop.records import Prompt
 from instructloop.rollout.batch import Rollout, assemble
-from instructloop.steps.device import place
+from instructloop.steps.device import native_precision, place
 from instructloop.steps.laws import probed_engine
 from instructloop.steps.progress import Progress
 from instructloop.steps.provenance import model_identity
@@ -74,6 +74,7 @@ def select_epoch(inputs: SelectionInputs) -> Path:
     if inputs.max_prompts < 1:
         raise ConfigError(f"max_prompts is {inputs.max_prompts}", expected="at least 1", remedy="raise it")
     text, settings = recorded(Text, "text", manifest), recorded(Run, "run", manifest)
+    settings = replace(settings, precision=native_precision(settings.precision))
     snapshot = open_snapshot(inputs.prompts)
     folders = [inputs.run / "epochs" / f"epoch-{epoch:02d}" for epoch in range(1, len(losses) + 1)]
     jury = Jury.load(inputs, text, settings, load_tokenizer(folders[0]))

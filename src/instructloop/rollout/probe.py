@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from instructloop.algo.seeds import derive, generator
 from instructloop.config import Precision
-from instructloop.errors import LawBroken
+from instructloop.errors import CheckpointError, LawBroken
 from instructloop.model.policy import autocast, hidden_states, project, response_logprobs
 from instructloop.protocols import Engine, Sampling
 from instructloop.rollout.attention import context_length
@@ -81,8 +81,8 @@ def probe_parity(
     return Parity(mean=float(gap_N.mean()), p999=float(gap_N.quantile(0.999)), largest=float(gap_N.max()), greedy_gap=greedy_gap, tokens=len(gap_N))
 
 
-def refuse_unless_equal(parity: Parity, *, precision: Precision, parity_mean: float, parity_p999: float) -> None:
-    """Raise `LawBroken` unless the measured gaps keep law A2; in bf16 greedy choices are not compared."""
+def refuse_unless_equal(parity: Parity, model: str, *, precision: Precision, parity_mean: float, parity_p999: float) -> None:
+    """Raise `CheckpointError` unless the gaps measured on `model` keep law A2; in bf16 greedy choices are not compared."""
     if precision == "bf16":
         held = parity.mean <= parity_mean and parity.p999 <= parity_p999
         expected = f"mean of at most {parity_mean}, 99.9th percentile of at most {parity_p999} (parity_mean, parity_p999)"
@@ -92,11 +92,12 @@ def refuse_unless_equal(parity: Parity, *, precision: Precision, parity_mean: fl
         held = parity.largest <= limit and parity.greedy_gap <= 2 * limit
         expected = f"largest of at most {limit}, and the same greedy choices"
     if not held:
-        raise LawBroken(
-            "A2",
+        other = "see docs/laws.md for the limits, or try --run.precision fp32; " if precision == "bf16" else ""
+        raise CheckpointError(
+            f"law A2 is broken by {model}, which samples otherwise than it is trained: {parity}; "
+            f"greedy choices up to {parity.greedy_gap:.2g} nats below the trainer's best",
             expected=f"|Δ log-probability| between engine and trainer: {expected}",
-            came=f"{parity}; greedy choices up to {parity.greedy_gap:.2g} nats below the trainer's best",
-            usual_cause="an architecture whose positions, cache or logits the engine does not know, or weights that did not arrive",
+            remedy=f"{other}where float32 fails too, its positions, cache or logits are unknown to the engine: choose GPT-2, GPT-NeoX, Llama or Qwen",
         )
 
 

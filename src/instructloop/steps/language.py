@@ -46,10 +46,11 @@ def accumulate_language_loss(model: PreTrainedModel, micro_batches: Sequence[Tok
 
 @torch.no_grad()
 def mean_nll(model: PreTrainedModel, batches: Sequence[TokenBatch], cfg: Run) -> float:
-    """Mean −log π per target token over all batches, in nats."""
+    """Mean −log π per target token over all batches, in nats; raises `NotFinite` where it is not (law E1)."""
     total, count = 0.0, 0
     for batch in batches:
         nll_N = target_nll(model, batch, cfg)
+        require_finite({"tokens_BT": batch.tokens_BT, "loss_mask_BT": batch.loss_mask_BT}, held_out_nll_N=nll_N)
         total, count = total + float(nll_N.double().sum()), count + nll_N.numel()
     return total / max(count, 1)
 

@@ -30,7 +30,7 @@ def probed_engine(policy: PreTrainedModel, tokenizer: Tokenizer, run: Run, *, te
     prompts = random_prompts(vocabulary_rows(policy), seed=run.seed, context=context_length(policy))
     parity = probe_parity(engine, policy, prompts, precision=run.precision, temperature=temperature, seed=run.seed)
     print(f"law A2: {parity}")
-    refuse_unless_equal(parity, precision=run.precision, parity_mean=run.parity_mean, parity_p999=run.parity_p999)
+    refuse_unless_equal(parity, type(policy).__name__, precision=run.precision, parity_mean=run.parity_mean, parity_p999=run.parity_p999)
     return engine
 
 

@@ -28,8 +28,8 @@ from instructloop.records import Document, Prompt
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.sampling import training_sampling
-from instructloop.steps.device import place
-from instructloop.steps.guards import Alarms, offender_kept
+from instructloop.steps.device import on_this_machine, place
+from instructloop.steps.guards import Alarms, offender_kept, require_finite
 from instructloop.steps.language import mean_nll, rows_batch
 from instructloop.steps.laws import load_engine, require_engine_parity, require_unit_ratio
 from instructloop.steps.optimization import make_optimizer
@@ -103,6 +103,7 @@ class World:
 
 def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer | None = None, allow_inexact: bool = False) -> Path:
     """Improve a policy with PPO against a reward model (or `scorer`); returns the directory of the policy, EMA beside it."""
+    config = on_this_machine(config)
     _require_inputs(config, inputs, scorer)
     tokenizer = load_tokenizer(inputs.policy)
     for role, model in (("reward model", inputs.reward), ("held-out reward model", inputs.heldout_reward)):
@@ -131,7 +132,8 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
             print(f"alarm at iteration {iteration}: {alarm}", file=sys.stderr)
         run.log(iteration, metrics | {"alarms": float(len(alarms.raised))})
 
-    closing = look_at_validation(world)
+    with offender_kept(run):
+        closing = look_at_validation(world)
     card = model_card("PPO-ptx policy" if cfg.ptx_coef else "PPO policy", manifest, closing)
     save_checkpoint_dir(folder / "model", world.models.policy, tokenizer, manifest=manifest, card=card, ema=world.models.ema)
     run.finish(closing)
@@ -142,7 +144,7 @@ def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> M
     times: dict[str, float] = {}
     seen: Metrics = {}
     if at.number % at.cfg.valid_every == 0:
-        with timed(times, "validation"):
+        with offender_kept(run), timed(times, "validation"):
             seen = look_at_validation(world)  # before the updates: the first look is at the untouched policy
     with offender_kept(run), timed(times, "iteration"):
         load_engine(world.engine, world.models.policy, version=at.number)
@@ -161,9 +163,11 @@ def look_at_validation(world: World) -> Metrics:
     load_engine(world.engine, world.models.policy, version=LOOKED_AT)
     seeds = [derive(cfg.run.seed, "validation", row) for row in range(len(world.valid))]
     rollout = assemble(world.valid, world.engine.generate(world.valid, world.sampling, seeds), pad_id=world.tokenizer.pad_id)
-    figures = {"valid_score": float(world.models.score(rollout).double().mean())}
+    scores = {"valid_score": world.models.score(rollout)}
     if world.heldout_score is not None:
-        figures["valid_heldout_score"] = float(world.heldout_score(rollout).double().mean())
+        scores["valid_heldout_score"] = world.heldout_score(rollout)
+    require_finite(vars(rollout), **scores)
+    figures = {name: float(score_B.double().mean()) for name, score_B in scores.items()}
     if world.held_out_text:
         figures["pretraining_loss"] = mean_nll(world.models.policy, [rows_batch(rows) for rows in world.held_out_text], cfg.run)
     return figures

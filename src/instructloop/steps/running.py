@@ -61,9 +61,14 @@ class Run:
     def updates(self, total: int, state: Mapping[str, Stateful]) -> Iterator[int]:
         """Yield the updates still to do, 0-based; restores `state` first, saves it every `save_every` and at the end.
 
-        Ctrl-C lets the update in progress finish, saves, and raises `Interrupted` with the way to go on.
+        Ctrl-C lets the update in progress finish, saves, and raises `Interrupted` with the way to go on. Raises `ResumeError`
+        if another process is at work in the folder.
         """
         self._begin()
+        with _alone_in(self.folder):
+            yield from self._updates(total, state)
+
+    def _updates(self, total: int, state: Mapping[str, Stateful]) -> Iterator[int]:
         start = self._restore(state)
         with self._listen_for_interrupts(), Progress(self.manifest.step, total=total, done=start) as progress, self._tensorboard(start):
             self.sinks.append(progress.metrics)
@@ -232,6 +237,25 @@ def _refuse_other_run(folder: Path, there: RunManifest, here: RunManifest, *, al
         expected="the same config, data, models, tokenizer, code and library versions as the run to resume",
         remedy="add --allow-inexact to go on without bit-equality" if only_inexact else "choose another --out, or give the settings of that run",
     )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes; the hold ends with the process, however that dies."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ResumeError(f"another process is training in {folder}", expected="one at a time", remedy="wait for it, or stop it") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _drop_checkpoints(folder: Path) -> None:

@@ -13,17 +13,22 @@ from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.policy import new_policy
 from instructloop.records import Document
-from instructloop.steps.device import place
+from instructloop.steps.device import on_this_machine, place
 from instructloop.steps.guards import offender_kept
 from instructloop.steps.language import accumulate_language_loss, count_targets, mean_nll, rows_batch, tokens_of
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import open_run, timed
+from instructloop.steps.samples import SAMPLES_SHOWN, continuations
 from instructloop.steps.throughput import measure_throughput, typical_seconds
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 
+BEGINNING = 16
+"""Tokens of held-out text that the model goes on from in samples.jsonl."""
+CONTINUATION = 64
+"""Tokens it adds to them, at most."""
 VALID_ROWS = 64
 """Rows of held-out text in a validation loss."""
 
@@ -40,6 +45,7 @@ class PretrainInputs:
 
 def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inexact: bool = False) -> Path:
     """Train a base model on packed rows of text; returns its directory."""
+    config = on_this_machine(config)
     cfg, snapshot = config.pretrain, open_snapshot(inputs.documents)
     tokenizer = _tokenizer(inputs, vocab=cfg.shape.vocab)
     manifest = describe_run("pretrain", config, run_id=folder.name, snapshots={"documents": snapshot}, models={}, tokenizer=tokenizer)
@@ -49,7 +55,8 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     valid.require_length(cfg.length)
 
     policy = place(new_policy(cfg.shape, tokenizer, seed=config.run.seed))
-    require_engine_parity(policy, tokenizer, config)
+    engine = require_engine_parity(policy, tokenizer, config)
+    beginnings = valid.spaced(rows=SAMPLES_SHOWN, length=min(BEGINNING, cfg.length - 1)).tolist()
     optimizer = make_optimizer(policy, cfg.optimizer)
     for update in run.updates(cfg.updates, {"policy": policy, "optimizer": optimizer}):
         times: dict[str, float] = {}
@@ -60,7 +67,10 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
             figures = optimizer_step(optimizer, cfg.optimizer, lr_step=update, total=cfg.updates, batch=tokens_of(batches))
         metrics = {"loss": loss, **figures, **times, "time/tokens_per_second": rows_BT.numel() / times["time/update"]}
         if (update + 1) % config.run.save_every == 0 or update + 1 == cfg.updates:
-            metrics["valid_loss"] = held_out_loss(policy, valid, config)
+            with offender_kept(run):
+                metrics["valid_loss"] = held_out_loss(policy, valid, config)
+            room = min(CONTINUATION, cfg.length - len(beginnings[0]))
+            run.sample(update, continuations(engine, policy, beginnings, tokenizer, at=update, max_new_tokens=room))
         run.log(update, metrics)
 
     logged = run.logged()

@@ -22,13 +22,14 @@ from instructloop.model.checkpoint import copy_checkpoint_dir, save_checkpoint_d
 from instructloop.model.dropout import residual_dropout
 from instructloop.model.policy import load_policy
 from instructloop.records import Demonstration, Document
-from instructloop.steps.device import place
+from instructloop.steps.device import on_this_machine, place
 from instructloop.steps.guards import offender_kept
 from instructloop.steps.language import accumulate_language_loss, count_targets, in_micro_batches, mean_nll, rows_batch, tokens_of
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card
 from instructloop.steps.running import Run, open_run, timed
+from instructloop.steps.samples import continuations, first_prompts
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.rendering import Rendered
 from instructloop.text.tokenizer import load_tokenizer
@@ -50,6 +51,7 @@ class SFTInputs:
 
 def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage = "sft", allow_inexact: bool = False) -> Path:
     """Fine-tune a base model on demonstrations; a checkpoint per epoch, and the one with the lowest validation loss in `model/`."""
+    config = on_this_machine(config)
     cfg: SFT = getattr(config, stage)
     _require_text_for_mixing(cfg, config, inputs)
     demonstrations = open_snapshot(inputs.demonstrations)
@@ -63,6 +65,7 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     print(dropped)
     dropped.require_some("demonstrations")
     dropped_valid.require_some("validation demonstrations")
+    shown = first_prompts(read_split(inputs.demonstrations, "valid", Demonstration), tokenizer, config.text)
     text = (
         token_stream(read_split(inputs.pretraining, "train", Document), tokenizer, cache=token_cache())
         if cfg.pretraining_share and inputs.pretraining
@@ -71,7 +74,7 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     if text is not None:
         text.require_length(cfg.pretraining_length)
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
-    require_engine_parity(policy, tokenizer, config)
+    engine = require_engine_parity(policy, tokenizer, config)
 
     plan = Plan(cfg=cfg, config=config, train=train, text=text, pad_id=tokenizer.pad_id)
     optimizer = make_optimizer(policy, cfg.optimizer)
@@ -81,7 +84,9 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
             metrics = sft_update(policy, optimizer, plan, update)
         if (update + 1) % plan.updates_per_epoch == 0:
             epoch = (update + 1) // plan.updates_per_epoch
-            metrics["valid_loss"] = mean_nll(policy, valid_batches, config.run)
+            with offender_kept(run):
+                metrics["valid_loss"] = mean_nll(policy, valid_batches, config.run)
+            run.sample(update, continuations(engine, policy, shown, tokenizer, at=update, max_new_tokens=config.text.max_response))
             card = model_card(f"{stage}, epoch {epoch}", manifest, {"valid_loss": metrics["valid_loss"]})
             save_checkpoint_dir(folder / "epochs" / f"epoch-{epoch:02d}", policy, tokenizer, manifest=manifest, card=card)
         run.log(update, metrics)

@@ -25,7 +25,7 @@ from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.policy import autocast, load_policy
 from instructloop.model.scalar import ScalarModel, scalar_from_policy
 from instructloop.records import Demonstration, Ranking
-from instructloop.steps.device import device, place
+from instructloop.steps.device import device, on_this_machine, place
 from instructloop.steps.guards import offender_kept, require_finite
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
@@ -66,6 +66,7 @@ ALL_RANKINGS = Selection("all", lambda _: True)
 
 def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selection: Selection = ALL_RANKINGS, allow_inexact: bool = False) -> Path:
     """Train a reward model on the rankings of the split `train` that `selection` admits; returns its directory."""
+    config = on_this_machine(config)
     cfg, tokenizer = config.reward, load_tokenizer(inputs.model)
     snapshots = {"rankings": open_snapshot(inputs.rankings), "demonstrations": open_snapshot(inputs.demonstrations)}
     manifest = describe_run("reward", config, run_id=folder.name, snapshots=snapshots, models={"trunk": inputs.model}, tokenizer=tokenizer)
@@ -176,11 +177,13 @@ def scores(reward: ScalarModel, tokens_NT: Tensor, length_N: Tensor, config: Con
 
 @torch.no_grad()
 def score_rankings(reward: ScalarModel, items: Sequence[RankedPrompt], config: Config, *, pad_id: int) -> list[list[float]]:
-    """The scores of every answer of every prompt, in order."""
+    """The scores of every answer of every prompt, in order; raises `NotFinite` for one that is not a number (law E1)."""
     flat: list[float] = []
     for part in micro_batches(items, config.run.micro_batch):
         batch = collate_rankings(part, pad_id=pad_id)
-        flat += scores(reward, batch.tokens_NT, batch.length_N, config).tolist()
+        score_N = scores(reward, batch.tokens_NT, batch.length_N, config)
+        require_finite(vars(batch), score_N=score_N)
+        flat += score_N.tolist()
     bounds = [0]
     for item in items:
         bounds.append(bounds[-1] + len(item.answers))
