@@ -105,7 +105,7 @@ def in_the_middle_of_the_state() -> None:
 
 
 def before_the_checkpoint_gets_its_name() -> None:
-    running._flush_folder = die
+    running.sync = die
 
 
 def before_older_checkpoints_are_gone() -> None:

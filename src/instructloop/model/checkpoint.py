@@ -8,7 +8,6 @@ ema/                                                                       the s
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from instructloop.model.pretrained import AVERAGED
 from instructloop.model.scalar import ScalarModel
 from instructloop.model.silence import quietly
 from instructloop.records import RunManifest
+from instructloop.store.durable import sync
 from instructloop.text.tokenizer import Tokenizer
 
 MANIFEST = "manifest.json"
@@ -98,7 +98,7 @@ def _whole(folder: Path) -> Iterator[Path]:
     if folder.exists():
         folder.rename(old)
     new.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -174,13 +174,5 @@ def _beside(folder: Path, state: str) -> Path:
 
 def _flush(folder: Path) -> None:
     for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)
+    sync(folder)

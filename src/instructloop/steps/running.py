@@ -30,6 +30,7 @@ from instructloop.errors import Interrupted, ResumeError, RunFinished
 from instructloop.protocols import MetricSink
 from instructloop.records import RunManifest
 from instructloop.steps.progress import Progress, require_tensorboard, tensorboard_sink
+from instructloop.store.durable import sync
 
 TIME_PREFIX = "time/"
 MANIFEST, FINISHED = "manifest.json", "finished.json"
@@ -123,9 +124,9 @@ class Run:
         with open(partial / "state.pt", "wb") as file:
             torch.save({"done": done, "lengths": lengths, "state": {name: item.state_dict() for name, item in state.items()}}, file)
             _flush(file)
-        _flush_folder(partial)
+        sync(partial)
         partial.rename(final)
-        _flush_folder(checkpoints)
+        sync(checkpoints)
         for older in checkpoints.iterdir():
             if older != final:
                 shutil.rmtree(older, ignore_errors=True)
@@ -210,7 +211,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         file.write("\n")
         _flush(file)
     partial.replace(path)
-    _flush_folder(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -283,11 +284,3 @@ def _size(path: Path) -> int:
 def _flush(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ import zstandard
 
 from instructloop.errors import DataError
 from instructloop.records import Record
+from instructloop.store.durable import sync
 
 Row = dict[str, Any]
 R = TypeVar("R", bound=Record)
@@ -63,7 +64,7 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync(path.parent)
     return count
 
 
@@ -78,15 +79,6 @@ def read_records(path: str | Path, record: type[R]) -> Iterator[R]:
 def write_records(path: str | Path, records: Iterable[Record]) -> int:
     """Write records that `read_records` gives back; returns how many."""
     return write_jsonl(path, (record.to_json() for record in records))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from typing import TypeVar
 
 from instructloop.errors import DataError
 from instructloop.records import RECORDS, Provenance, Record, Snapshot
-from instructloop.store.jsonl import read_records, sync_folder, write_jsonl
+from instructloop.store.durable import sync
+from instructloop.store.jsonl import read_records, write_jsonl
 
 DESCRIPTION = "snapshot.json"
 SUFFIX = ".jsonl.gz"
@@ -43,7 +44,7 @@ def freeze(folder: str | Path, splits: Mapping[str, Iterable[R]], *, query: str,
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    sync_folder(folder.parent)
+    sync(folder.parent)
     return snapshot
 
 
@@ -133,7 +134,7 @@ def _write(folder: Path, splits: Mapping[str, Iterable[R]], query: str, source_o
     (folder / DESCRIPTION).write_text(json.dumps(snapshot.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for file in folder.iterdir():
         file.chmod(READ_ONLY)
-    sync_folder(folder)
+    sync(folder)
     return snapshot
 
 
