@@ -5,7 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertLMHeadModel, Gemma2Config, LlamaConfig, MistralConfig, T5Config
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    BertConfig,
+    BertLMHeadModel,
+    CodeGenConfig,
+    CTRLConfig,
+    Gemma2Config,
+    LlamaConfig,
+    MistralConfig,
+    ModernBertDecoderConfig,
+    Qwen2MoeConfig,
+    T5Config,
+)
 
 from instructloop.errors import CheckpointError
 from instructloop.model.policy import check_fit, load_policy
@@ -104,6 +117,16 @@ def test_a_sliding_window_shorter_than_the_context(tmp_path: Path) -> None:
         open_config(str(tmp_path), context=65)
 
 
+def test_a_sliding_window_of_none_at_all(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Qwen2-MoE says 0 where others say null: every token sees its whole past."""
+    experts = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}
+    config = Qwen2MoeConfig(**SHAPE, num_key_value_heads=2, **experts)
+    assert config.sliding_window == 0
+    saved(AutoModelForCausalLM.from_config(config), tmp_path)
+    policy = load_policy(tmp_path, precision="fp32", tokenizer=tokenizer, context=16)
+    assert scalar_from_policy(policy, tokenizer, seed=0).scalars(TOKENS_BT).shape == TOKENS_BT.shape
+
+
 @pytest.mark.parametrize("config", [BertConfig(), T5Config()], ids=["encoder", "encoder-decoder"])
 def test_what_is_not_decoder_only(config, tmp_path: Path) -> None:
     config.save_pretrained(tmp_path)
@@ -158,6 +181,27 @@ def test_policies_and_reward_models_are_not_mistaken_for_each_other(tokenizer: T
         load_scalar(saved(policy, tmp_path / "policy"), precision="fp32", tokenizer=tokenizer, context=128)
     with pytest.raises(CheckpointError, match=r"lacks the weights lm_head\.weight"):
         load_policy(saved(reward.classifier, tmp_path / "reward"), precision="fp32", tokenizer=tokenizer, context=128)
+
+
+SMALL_IDS = {"vocab_size": 258, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+CTRL = CTRLConfig(n_positions=64, n_embd=16, dff=32, n_layer=2, n_head=2, **SMALL_IDS)
+MODERN_BERT = ModernBertDecoderConfig(**SHAPE | SMALL_IDS, max_position_embeddings=64, cls_token_id=0, sep_token_id=0)
+CODE_GEN = CodeGenConfig(n_positions=64, n_embd=16, n_layer=2, n_head=4, rotary_dim=2, **SMALL_IDS)
+
+
+@pytest.mark.parametrize("config", [CTRL, MODERN_BERT], ids=["named classifier", "behind a layer"])
+def test_a_classifier_with_another_head_makes_no_reward_model(config, tokenizer: Tokenizer) -> None:
+    policy = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(CheckpointError, match=r"(?s)reward model of a \w+ is a \w+ForSequenceClassification with the head None.*`score`.*GPT-2"):
+        scalar_from_policy(policy, tokenizer, seed=0)
+
+
+def test_an_architecture_without_a_classifier_is_refused_before_weights_are_read(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    CODE_GEN.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=r"no sequence-classification class for 'codegen' \("):
+        load_policy(tmp_path, precision="fp32", tokenizer=tokenizer, context=16)
+    with pytest.raises(CheckpointError, match=r"no sequence-classification class for 'codegen' \(CodeGenForCausalLM\)"):
+        scalar_from_policy(AutoModelForCausalLM.from_config(CODE_GEN), tokenizer, seed=0)
 
 
 def test_attention_of_another_kind_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:

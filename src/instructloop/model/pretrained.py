@@ -124,6 +124,16 @@ def vocabulary_rows(model: PreTrainedModel) -> int:
     return cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0]
 
 
+def require_classifier(config: PreTrainedConfig, source: str) -> None:
+    """Raise `CheckpointError` if transformers has no sequence classifier of this architecture: nothing to make a reward model of."""
+    if config.model_type not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
+        raise CheckpointError(
+            f"transformers has no sequence-classification class for {config.model_type!r} ({source})",
+            expected="an architecture that can also be a reward and a value model",
+            remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has one",
+        )
+
+
 def _align(model: PreTrainedModel) -> None:
     # Tensors read from safetensors lie wherever the file's header ends; products of unaligned matrices round otherwise,
     # and a model would not compute to the bit what it computed before it was saved.
@@ -170,12 +180,7 @@ def _check_decoder(config: PreTrainedConfig, source: str) -> None:
             expected="a causal language model: GPT-2, GPT-NeoX, Llama, Qwen and their like",
             remedy="choose a decoder-only checkpoint",
         )
-    if kind not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
-        raise CheckpointError(
-            f"transformers has no sequence-classification class for {kind!r} ({source})",
-            expected="an architecture that can also be a reward and a value model",
-            remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has one",
-        )
+    require_classifier(config, source)
 
 
 def _check_context(config: PreTrainedConfig, context: int, source: str) -> None:
@@ -186,7 +191,7 @@ def _check_context(config: PreTrainedConfig, context: int, source: str) -> None:
             expected=f"a context of at most {limit}",
             remedy=f"set text.context to {limit} or less, with max_prompt and max_response that fit into it",
         )
-    window = getattr(config, "sliding_window", None)
+    window = getattr(config, "sliding_window", None) or None  # 0 says the same as None: no window
     if window is not None and context > window:
         raise CheckpointError(
             f"the context is {context} tokens and {source} attends to the last {window} only (sliding_window)",

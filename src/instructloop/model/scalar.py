@@ -20,7 +20,7 @@ from instructloop.config import Precision
 from instructloop.errors import CheckpointError
 from instructloop.model.dropout import dropout_off
 from instructloop.model.policy import hidden_states
-from instructloop.model.pretrained import Weights, fit_vocabulary, load_weights, master_dtype, open_config, weights_source
+from instructloop.model.pretrained import Weights, fit_vocabulary, load_weights, master_dtype, open_config, require_classifier, weights_source
 from instructloop.text.tokenizer import Tokenizer
 
 
@@ -77,11 +77,16 @@ class ScalarModel(nn.Module):
 
 
 def scalar_from_policy(policy: PreTrainedModel, tokenizer: Tokenizer, seed: int) -> ScalarModel:
-    """A scalar model with the policy's trunk, copied, and a fresh head of std 1/√(D+1) [Stiennon; law C7b], without a bias."""
+    """A scalar model with the policy's trunk, copied, and a fresh head of std 1/√(D+1) [Stiennon; law C7b], without a bias.
+
+    Raises `CheckpointError` for an architecture whose classifier transformers does not have, or has with another head.
+    """
+    require_classifier(policy.config, type(policy).__name__)
     config = copy.deepcopy(policy.config)
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_id
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced: no other stream may notice
         classifier = AutoModelForSequenceClassification.from_config(config, dtype=policy.dtype, attn_implementation="sdpa")
+    _require_plain_head(classifier, f"the reward model of a {type(policy).__name__}", remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or their like")
     classifier.base_model.load_state_dict(policy.base_model.state_dict())
     width = classifier.score.weight.shape[1]
     head_1D = torch.randn((1, width), generator=generator(seed, "score_head")) * (width + 1) ** -0.5
@@ -98,17 +103,21 @@ def load_scalar(source: str | Path, *, precision: Precision, tokenizer: Tokenize
     """
     place = weights_source(source, weights)
     classifier = load_weights(AutoModelForSequenceClassification, place, open_config(place, context=context), master_dtype(precision))
+    _require_plain_head(classifier, str(source), remedy="make a reward model with `instructloop reward`")
+    dropout_off(classifier)
+    fit_vocabulary(classifier, tokenizer, place)
+    _require_padding(classifier, tokenizer, str(source))
+    return ScalarModel(classifier).eval()
+
+
+def _require_plain_head(classifier: PreTrainedModel, source: str, *, remedy: str) -> None:
     head = getattr(classifier, "score", None)
     if not isinstance(head, nn.Linear) or head.out_features != 1 or head.bias is not None:
         raise CheckpointError(
             f"{source} is a {type(classifier).__name__} with the head {head}",
             expected="a sequence classifier whose `score` is a projection to one scalar, without bias",
-            remedy="make a reward model with `instructloop reward`",
+            remedy=remedy,
         )
-    dropout_off(classifier)
-    fit_vocabulary(classifier, tokenizer, place)
-    _require_padding(classifier, tokenizer, str(source))
-    return ScalarModel(classifier).eval()
 
 
 def _require_padding(classifier: PreTrainedModel, tokenizer: Tokenizer, source: str) -> None:
