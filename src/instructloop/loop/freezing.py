@@ -10,6 +10,7 @@ from instructloop.records import Demonstration, Document, Prompt, Ranking, Snaps
 from instructloop.store import layouts
 from instructloop.store.snapshots import freeze
 from instructloop.store.splits import assign_split, split_key
+from instructloop.store.tables import TEXT, format_of
 
 Kind = Literal["demonstrations", "rankings", "prompts", "documents"]
 Row = Demonstration | Ranking | Prompt | Document
@@ -20,6 +21,9 @@ READERS: Mapping[str, Callable[..., Any]] = {
     "prompts": layouts.read_prompts,
     "documents": layouts.read_documents,
 }
+
+
+TEXT_REMEDY = "; or give all text in one .txt file: alone it is cut at its blank lines"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +52,18 @@ class SplitRule:
 def freeze_files(files: Sequence[Path], out: Path, *, kind: Kind, rule: SplitRule, layout: str | None = None, query: str = "") -> Snapshot:
     """Read files of any known layout, put each record into its split and freeze the whole into `out`.
 
-    Raises `DataError` for a file that cannot be read or a split that stays empty, and whatever `SplitRule.split_of` raises.
+    Raises `DataError` for a file that cannot be read or is given twice, an id that stands for two things and a split that
+    stays empty, and whatever `SplitRule.split_of` raises.
     """
     splits: dict[str, list[Row]] = {split: [] for split in rule.fractions}
-    for file in files:
-        for record in READERS[kind](file, layout=layout):
-            splits[rule.split_of(record)].append(record)
+    for record in READERS[kind](*files, layout=layout):
+        splits[rule.split_of(record)].append(record)
+    texts = [file for file in files if format_of(file) == TEXT]
     if empty := [split for split, records in splits.items() if not records]:
         raise DataError(
             f"none of {sum(map(len, splits.values()))} records fell into the split {empty[0]!r}",
             expected="a record or more in every split",
-            remedy="give more records, another --seed or other shares (--split)",
+            remedy="give more records, another --seed or other shares (--split)" + (TEXT_REMEDY if texts else ""),
         )
     return freeze(out, splits, query=query, source_of=source_of)
 

@@ -19,6 +19,9 @@ from instructloop.store.tables import Place
 IMPORTED = "import"
 """Consent of rows that name none: whoever imports a file answers for the right to train on it."""
 
+UNKNOWN = "unknown-"
+"""How the ids of people begin whom no row names."""
+
 USE_CASE_OF_CATEGORY: Mapping[str, str] = {
     "brainstorming": "brainstorming",
     "classification": "classification",
@@ -188,7 +191,7 @@ def _prompt(row: Row, place: Place, text: str) -> Prompt:
 
 
 def _id(row: Row, place: Place) -> str:
-    return optional_text_of(row, "id") or f"{place.stem}-{place.number}"
+    return optional_text_of(row, "id") or place.id
 
 
 def _origin(row: Row, place: Place) -> str:
@@ -196,7 +199,7 @@ def _origin(row: Row, place: Place) -> str:
 
 
 def _unknown(row: Row, place: Place) -> str:
-    return f"unknown-{_origin(row, place)}"
+    return f"{UNKNOWN}{_origin(row, place)}"
 
 
 def _provenance(row: Row, place: Place, who: str | None) -> Provenance:

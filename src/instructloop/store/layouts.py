@@ -5,22 +5,34 @@ The layout is recognised by the keys of the first row, or given by name. Layouts
     demonstrations   record, alpaca, messages, response (prompt and response or completion)
     rankings         record, kwise (prompt, responses, ranks), pair (prompt, a, b, label), chosen (chosen, rejected)
     prompts          record, alpaca, messages, prompt
-    documents        record, text; every .txt file is one document
+    documents        record, text, a .txt file
 
 Files: .jsonl, .json, each plain, .gz or .zst; .parquet; .txt.
+
+A text file among several files is one document: whoever has a file for each text has said what belongs together. One that
+is given alone is cut at its blank lines into pieces of about `tables.PIECE_CHARACTERS`, each a document, so that it can
+be split.
+
+No id stands for two things. Rows without one are named after their file, with as much of its path as tells it from the other
+files given, and their line. A repeated prompt is left out of a file of prompts; any other repeat is refused.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 from instructloop.errors import DataError
 from instructloop.records import Demonstration, Document, Prompt, Ranking, Record
 from instructloop.store import conversion as convert
+from instructloop.store.conversion import UNKNOWN
 from instructloop.store.jsonl import Row, locating
-from instructloop.store.tables import Place, read_rows
+from instructloop.store.tables import Place, format_of, labels_of, read_rows
 
 R = TypeVar("R", bound=Record)
+
+
+NO_LAYOUTS = (".csv", ".tsv", ".xml")
+"""Formats of data collections that no reader takes: which column is what cannot be told."""
 
 
 class Layout(NamedTuple):
@@ -62,42 +74,71 @@ DOCUMENTS: Mapping[str, Layout] = {
 }
 
 
-def read_demonstrations(path: str | Path, *, layout: str | None = None) -> Iterator[Demonstration]:
+def read_demonstrations(*paths: str | Path, layout: str | None = None) -> Iterator[Demonstration]:
     """Prompts with a person's answer; no answer may be empty."""
-    return _read(path, DEMONSTRATIONS, layout, lambda record: (record.prompt.id, record.labeler_id))
+    return _read(paths, DEMONSTRATIONS, layout, lambda record: (record.prompt.id, _person(record.labeler_id)))
 
 
-def read_rankings(path: str | Path, *, layout: str | None = None) -> Iterator[Ranking]:
+def read_rankings(*paths: str | Path, layout: str | None = None) -> Iterator[Ranking]:
     """Two to nine answers to a prompt, from best to worst; several people may rank the same answers."""
     return _read(
-        path, RANKINGS, layout, lambda record: (record.prompt.id, record.labeler_id, *sorted(completion.id for completion in record.completions))
+        paths,
+        RANKINGS,
+        layout,
+        lambda record: (record.prompt.id, _person(record.labeler_id), *sorted(completion.id for completion in record.completions)),
     )
 
 
-def read_prompts(path: str | Path, *, layout: str | None = None) -> Iterator[Prompt]:
+def read_prompts(*paths: str | Path, layout: str | None = None) -> Iterator[Prompt]:
     """Prompts alone; also those of any file of demonstrations or rankings that names them `prompt` and is no record."""
-    return _read(path, PROMPTS, layout, lambda record: record.id)
+    return _read(paths, PROMPTS, layout, lambda record: record.id)
 
 
-def read_documents(path: str | Path, *, layout: str | None = None) -> Iterator[Document]:
-    """Texts for language modelling."""
-    return _read(path, DOCUMENTS, layout, lambda record: record.id)
+def read_documents(*paths: str | Path, layout: str | None = None) -> Iterator[Document]:
+    """Texts for language modelling; a text file that is given alone is cut into pieces."""
+    return _read(paths, DOCUMENTS, layout, lambda record: record.id, cut_text=len(paths) == 1)
 
 
-def _read(path: str | Path, layouts: Mapping[str, Layout], name: str | None, identity: Callable[[R], Hashable]) -> Iterator[R]:
-    layout: Layout | None = None
-    seen: dict[Hashable, tuple[Place, Record]] = {}
-    place = None
-    for place, row in read_rows(path):
-        layout = layout or _choose(layouts, name, row, place)
-        with locating(str(place)):
-            record = cast(R, layout.record(row, place))
-            repeated = _is_repeated_prompt(record, identity(record), seen)
-        if not repeated:
-            seen[identity(record)] = place, record
-            yield record
-    if place is None:
-        raise DataError(f"{path} holds no rows", expected="at least one", remedy="check how the file was made")
+def _read(
+    paths: Sequence[str | Path], layouts: Mapping[str, Layout], name: str | None, identity: Callable[[R], Hashable], *, cut_text: bool = False
+) -> Iterator[R]:
+    files = [Path(path) for path in paths]
+    _refuse_same_file(files)
+    seen = _Seen()
+    for file, label in zip(files, labels_of(files), strict=True):
+        _refuse_format(file, layouts)
+        layout: Layout | None = None
+        for place, row in read_rows(file, label, cut_text=cut_text):
+            layout = layout or _choose(layouts, name, row, place)
+            with locating(str(place)):
+                record = cast(R, layout.record(row, place))
+                repeated = seen.has(record, identity(record), place)
+            if not repeated:
+                yield record
+        if layout is None:
+            raise DataError(f"{file} holds no rows", expected="at least one", remedy="check how the file was made")
+
+
+def _refuse_same_file(files: Sequence[Path]) -> None:
+    given: dict[Path, Path] = {}
+    for file in files:
+        if (real := file.resolve()) in given:
+            raise DataError(f"{file} is given twice, first as {given[real]}", expected="every file once", remedy="leave one of the two out")
+        given[real] = file
+
+
+def _refuse_format(file: Path, layouts: Mapping[str, Layout]) -> None:
+    if (format_ := format_of(file)) in NO_LAYOUTS:
+        raise DataError(
+            f"{file} is a {format_} file",
+            expected=f"JSON lines or Parquet whose rows have all keys of one of {_shown(layouts)}",
+            remedy="convert it, or leave it out if it holds something else",
+        )
+
+
+def _person(labeler_id: str) -> str | None:
+    """Who answered or judged; people whom no row names cannot be told apart."""
+    return None if labeler_id.startswith(UNKNOWN) else labeler_id
 
 
 def _choose(layouts: Mapping[str, Layout], name: str | None, row: Row, place: Place) -> Layout:
@@ -119,11 +160,33 @@ def _shown(layouts: Mapping[str, Layout]) -> str:
     return "; ".join(f"{name} ({' or '.join(' + '.join(sorted(keys)) for keys in layout.keys)})" for name, layout in layouts.items())
 
 
-def _is_repeated_prompt(record: Record, identity: Hashable, seen: Mapping[Hashable, tuple[Place, Record]]) -> bool:
-    """True for a prompt already read: several people judged it. Two other records must not share an identity."""
-    if identity not in seen:
+class _Seen:
+    """What was read so far, of all files: which ids stand where, and for what."""
+
+    def __init__(self) -> None:
+        self._records: dict[Hashable, tuple[Place, Prompt | None]] = {}
+        self._prompts: dict[str, tuple[Place, str]] = {}
+
+    def has(self, record: Record, identity: Hashable, place: Place) -> bool:
+        """True for a prompt already read: several people judged it. Raises `DataError` for an id that stands for something else already."""
+        prompt = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
+        if identity in self._records:
+            first, other = self._records[identity]
+            if other is not None and other == record:
+                return True
+            raise _repeated(identity, first)
+        if isinstance(prompt, Prompt):
+            first, text = self._prompts.setdefault(prompt.id, (place, prompt.text))
+            if text != prompt.text:
+                raise _repeated(prompt.id, first, "with another prompt")
+        self._records[identity] = place, record if isinstance(record, Prompt) else None
         return False
-    place, other = seen[identity]
-    if isinstance(record, Prompt) and record == other:
-        return True
-    raise DataError(f"the id {identity!r} stands at {place} already", expected="every id once", remedy="drop one of the two rows, or rename it")
+
+
+def _repeated(identity: Hashable, first: Place, what: str = "") -> DataError:
+    shown = " ".join(filter(None, (f"the id {identity!r} stands at {first} already", what)))
+    return DataError(
+        shown,
+        expected="every id once; of several people who answered or judged one prompt each under a name (`annotator`, `labeler`)",
+        remedy="drop one of the two rows, or rename it",
+    )
