@@ -1,17 +1,30 @@
 """The readers on real data: every count is a fact that came with the data, none from this code."""
 
+import re
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 from statistics import mean
 
 import pytest
 
+from instructloop.errors import DataError
 from instructloop.records import Ranking
+from instructloop.store import layouts
 from instructloop.store.layouts import read_demonstrations, read_documents, read_prompts, read_rankings
 from instructloop.store.splits import split_key
 from shared_data import SHARED, needs_shared
 
 pytestmark = needs_shared
+
+KINDS = {
+    read_demonstrations: layouts.DEMONSTRATIONS,
+    read_rankings: layouts.RANKINGS,
+    read_prompts: layouts.PROMPTS,
+    read_documents: layouts.DOCUMENTS,
+}
+NOT_READ = [*SHARED.glob("annotator_[rl]*"), *(path for path in SHARED.glob("eval/*/*") if path.is_file())]
+"""What holds no prompt with texts, and sets for evaluation."""
 
 
 def test_demonstrations() -> None:
@@ -72,6 +85,15 @@ def test_documents() -> None:
     assert Counter(document.source for document in documents)["novels"] == 81
     assert len(documents) == len({document.id for document in documents}) == 707
     assert sum(len(document.text) for document in documents if document.source == "novels") == 54_508_368
+
+
+@pytest.mark.parametrize("file", NOT_READ, ids=lambda path: path.name)
+def test_a_file_that_no_reader_takes_is_told_the_layouts_of_each_kind(file: Path) -> None:
+    for reader, known in KINDS.items():
+        with pytest.raises(DataError) as caught:
+            next(reader(file))
+        assert file.name in caught.value.came
+        assert [name for name in known if not re.search(rf"\b{name} \(", caught.value.expected)] == []
 
 
 def _tied_pairs(records: list[Ranking]) -> int:
