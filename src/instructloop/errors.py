@@ -13,6 +13,11 @@ InstructLoopError
 """
 
 
+def first_line(error: Exception) -> str:
+    """What an error of a library says, in one line: its first, or else its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class InstructLoopError(Exception):
     """Root of the tree; `exit_code` is what the command line returns."""
 

@@ -72,6 +72,21 @@ def test_an_unfinished_run_is_refused(inputs: SelectionInputs) -> None:
         select_epoch(inputs)
 
 
+@pytest.mark.parametrize("name", ["finished.json", "manifest.json"])
+@pytest.mark.parametrize("content", [b"", b'{"valid_losses": [1', b"[]", b"\xff\xfe"])
+def test_damaged_files_of_the_run_are_named(name: str, content: bytes, inputs: SelectionInputs) -> None:
+    (inputs.run / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"sft/{name} cannot be read: (?s:.*)restore it from a copy"):
+        select_epoch(inputs)
+
+
+@pytest.mark.parametrize("losses", ["none", [], ["1.0"], 3])
+def test_closing_figures_without_losses_are_no_sft_run(losses: object, inputs: SelectionInputs) -> None:
+    (inputs.run / "finished.json").write_text(json.dumps({"valid_losses": losses}))
+    with pytest.raises(CheckpointError, match="no finished SFT run"):
+        select_epoch(inputs)
+
+
 def test_a_reward_model_with_another_tokenizer_is_refused(inputs: SelectionInputs, tmp_path: Path) -> None:
     other = write_reward(tmp_path / "other", train_tokenizer([WORDS[::-1]] * 4, vocab=300))
     with pytest.raises(CheckpointError, match="policy and reward model have different tokenizers"):

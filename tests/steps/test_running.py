@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -103,6 +104,50 @@ def test_a_log_that_lost_lines_is_not_papered_over(damage: Callable[[Path], obje
         train(tmp_path / "run", raising(4, OSError("plug")))
     damage(tmp_path / "run" / "metrics.jsonl")
     with pytest.raises(ResumeError, match=r"metrics\.jsonl is shorter than when the checkpoint was saved"):
+        train(tmp_path / "run")
+
+
+@pytest.mark.parametrize("kept", [None, 0, 10, 0.5, 0.99])
+def test_a_damaged_state_is_refused_and_says_what_removing_it_costs(kept: float | None, tmp_path: Path) -> None:
+    """Nothing is trained anew unasked; once the folder is removed the run starts again and ends the same."""
+    with pytest.raises(OSError, match="plug"):
+        train(tmp_path / "run", raising(4, OSError("plug")))
+    newest = tmp_path / "run" / "checkpoints" / "update-000003"
+    if kept is None:
+        (newest / "state.pt").unlink()
+    else:
+        whole = (newest / "state.pt").read_bytes()
+        (newest / "state.pt").write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with pytest.raises(
+        ResumeError,
+        match=rf"{newest}/state\.pt cannot be read: (?s:.*)remove {newest} (?s:.*)the run then starts from its beginning, what it did since is lost",
+    ):
+        train(tmp_path / "run")
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+    shutil.rmtree(newest)
+    assert train(tmp_path / "run").sum == sum(range(TOTAL))
+
+
+def test_a_damaged_state_beside_an_older_one(tmp_path: Path) -> None:
+    """Killed before the older one was removed: going on from there loses little."""
+    with pytest.raises(OSError, match="plug"):
+        train(tmp_path / "run", raising(4, OSError("plug")))
+    newest = tmp_path / "run" / "checkpoints" / "update-000006"
+    newest.mkdir()
+    (newest / "state.pt").write_bytes(b"PK\x03\x04" + bytes(1000))
+    with pytest.raises(ResumeError, match="the run then goes on from update-000003, what it did since is lost"):
+        train(tmp_path / "run")
+    shutil.rmtree(newest)
+    assert train(tmp_path / "run").sum == sum(range(TOTAL))
+
+
+@pytest.mark.parametrize("content", [b"", b'{"run_id": "ru', b"[]", b"{}", b"\xff\xfe"])
+def test_a_damaged_manifest_is_one_clear_error(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="plug"):
+        train(tmp_path / "run", raising(4, OSError("plug")))
+    (tmp_path / "run" / "manifest.json").write_bytes(content)
+    with pytest.raises(ResumeError, match=r"run/manifest\.json cannot be read: (?s:.*)choose another --out"):
         train(tmp_path / "run")
 
 

@@ -1,9 +1,12 @@
-"""Settings that a checkpoint or a run carries in its manifest."""
+"""What a run carries with it: settings in its manifest, closing figures."""
 
+import json
+from pathlib import Path
 from typing import Any, TypeVar
 
-from instructloop.errors import CheckpointError
+from instructloop.errors import CheckpointError, first_line
 from instructloop.records import RunManifest
+from instructloop.steps.running import FINISHED
 
 Section = TypeVar("Section")
 
@@ -19,3 +22,19 @@ def recorded(section: type[Section], name: str, manifest: RunManifest) -> Sectio
             expected="the settings of this version",
             remedy="use the version that made the run, or make the run again",
         ) from error
+
+
+def closing_figures(run: Path) -> dict[str, Any]:
+    """The closing figures of a finished run, none for one that is not; raises `CheckpointError` if they cannot be read."""
+    path = run / FINISHED
+    try:
+        figures = json.loads(path.read_text()) if path.exists() else {}
+        if not isinstance(figures, dict):
+            raise TypeError(f"a JSON {type(figures).__name__}")
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read: {first_line(error)}",
+            expected="the closing figures of a run, a JSON object",
+            remedy="restore it from a copy, or make the run again",
+        ) from error
+    return figures

@@ -8,7 +8,6 @@ because reward scores go with people's preferences, and validation loss, which o
       selected/      the chosen checkpoint
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from instructloop.config import Run, Text
 from instructloop.data.prompts import PromptSet, load_prompts
 from instructloop.errors import CheckpointError, ConfigError, DataError
 from instructloop.evals.statistics import Interval, bootstrap_mean
-from instructloop.loop.recorded import recorded
+from instructloop.loop.recorded import closing_figures, recorded
 from instructloop.model.checkpoint import copy_checkpoint_dir, load_manifest
 from instructloop.model.policy import load_policy
 from instructloop.model.scalar import load_scalar
@@ -134,9 +133,8 @@ class Jury:
 
 def _valid_losses(run: Path) -> list[float]:
     """The validation loss of each epoch of a finished SFT."""
-    closing = run / "finished.json"
-    losses = json.loads(closing.read_text()).get("valid_losses", []) if closing.exists() else []
-    if not losses:
+    losses = closing_figures(run).get("valid_losses")
+    if not isinstance(losses, list) or not losses or not all(isinstance(loss, int | float) for loss in losses):
         raise CheckpointError(
             f"{run} is no finished SFT run",
             expected="a run of `instructloop sft` with its epochs",

@@ -6,7 +6,6 @@ out/
   sweep.svg           the main figure over the setting, where it is one number and matplotlib is installed
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from instructloop.config import Config
 from instructloop.errors import LawBroken, MissingExtra, RunFinished
 from instructloop.evals.plots import Labels, curves_svg
 from instructloop.loop.axes import Axis, Runs, Setting
+from instructloop.loop.recorded import closing_figures
 from instructloop.steps.running import write_json
 
 
@@ -76,7 +76,7 @@ def _run(setting: Setting, config: Config, folder: Path, train: Callable[[Config
             train(config, folder)
     except LawBroken as error:
         return Outcome(setting, folder, {}, broken=f"law {error.law} is broken")
-    closing = json.loads((folder / "finished.json").read_text())
+    closing = closing_figures(folder)
     return Outcome(setting, folder, {name: value for name, value in closing.items() if isinstance(value, int | float)})
 
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from instructloop.errors import CheckpointError, DataError
+from instructloop.errors import CheckpointError, DataError, first_line
 from instructloop.model.ema import Ema
 from instructloop.model.pretrained import AVERAGED
 from instructloop.model.scalar import ScalarModel
@@ -54,15 +54,19 @@ def copy_checkpoint_dir(source: str | Path, folder: str | Path) -> None:
 
 
 def load_manifest(folder: str | Path) -> RunManifest:
-    """The manifest of a checkpoint; raises `CheckpointError` if the folder has none, or one that cannot be read."""
+    """The manifest of a checkpoint or a run; raises `CheckpointError` if the folder has none, or one that cannot be read."""
     path = Path(folder) / MANIFEST
     try:
         return RunManifest.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError, DataError) as error:
+    except (OSError, ValueError, DataError) as error:
+        broken, absent = (
+            "restore it from a copy, or make the run again",
+            "give the checkpoint folder of a run; models made elsewhere have no manifest",
+        )
         raise CheckpointError(
-            f"{path} cannot be read: {str(error).splitlines()[0]}",
-            expected="a checkpoint written by instructloop",
-            remedy="give the checkpoint folder of a run; models made elsewhere have no manifest",
+            f"{path} cannot be read: {first_line(error)}",
+            expected="the manifest of a checkpoint written by instructloop",
+            remedy=broken if path.exists() else absent,
         ) from error
 
 

@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from instructloop.config import Precision
-from instructloop.errors import CheckpointError
+from instructloop.errors import CheckpointError, first_line
 from instructloop.model.silence import quietly
 from instructloop.text.tokenizer import Tokenizer
 
@@ -75,7 +75,7 @@ def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: 
         raise _unreadable(source, error) from error
     except ValueError as error:
         raise CheckpointError(
-            f"transformers cannot build {source}: {_first_line(error)}",
+            f"transformers cannot build {source}: {first_line(error)}",
             expected="an architecture whose attention is torch's scaled_dot_product_attention",
             remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has it",
         ) from error
@@ -156,7 +156,7 @@ def _check_folder(source: str) -> None:
 
 
 def _unreadable(source: str, error: Exception) -> CheckpointError:
-    reason = _first_line(error)
+    reason = first_line(error)
     if Path(source).is_dir():
         return CheckpointError(
             f"the checkpoint {source} cannot be read: {reason}", expected="config.json and model.safetensors", remedy="write or copy it again"
@@ -166,10 +166,6 @@ def _unreadable(source: str, error: Exception) -> CheckpointError:
         expected="a hub id that exists and a reachable hub, or a copy in the cache",
         remedy="download it where there is a network and give the local folder, or point HF_HOME at a cache that holds it",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _check_decoder(config: PreTrainedConfig, source: str) -> None:

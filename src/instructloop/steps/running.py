@@ -14,6 +14,7 @@ only, and `n` updates equal `k` updates, a kill and `n - k` more, bit for bit (l
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import time
@@ -26,7 +27,7 @@ from typing import Any, Protocol
 
 import torch
 
-from instructloop.errors import Interrupted, ResumeError, RunFinished
+from instructloop.errors import DataError, Interrupted, ResumeError, RunFinished, first_line
 from instructloop.protocols import MetricSink
 from instructloop.records import RunManifest
 from instructloop.steps.progress import Progress, require_tensorboard, tensorboard_sink
@@ -38,6 +39,8 @@ LOGS = ("metrics.jsonl", "samples.jsonl")
 BEFORE_MANIFEST = {f".{MANIFEST}.writing"}
 """What a run that was killed in its first moment may leave in its folder."""
 STDERR = 2
+BROKEN = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError)
+"""What `torch.load` raises for a file that is absent, cut off or overwritten."""
 
 
 class Stateful(Protocol):
@@ -132,16 +135,15 @@ class Run:
                 shutil.rmtree(older, ignore_errors=True)
 
     def _restore(self, state: Mapping[str, Stateful]) -> int:
-        saved = list((self.folder / "checkpoints").glob("update-*/state.pt"))
+        saved = _saved(self.folder / "checkpoints")
         if not saved:
             self._cut_logs(dict.fromkeys(LOGS, 0))
             return 0
-        newest = max(saved, key=lambda path: int(path.parent.name.removeprefix("update-")))
-        checkpoint = torch.load(newest, map_location="cpu", weights_only=True)
+        done, lengths, states = _read_newest(saved)
         for name, item in state.items():
-            item.load_state_dict(checkpoint["state"][name])
-        self._cut_logs(checkpoint["lengths"])
-        return int(checkpoint["done"])
+            item.load_state_dict(states[name])
+        self._cut_logs(lengths)
+        return done
 
     def _cut_logs(self, lengths: Mapping[str, int]) -> None:
         """Cut what was logged after the checkpoint, so that the finished files equal those of a run that never stopped."""
@@ -192,7 +194,7 @@ def open_run(folder: Path, manifest: RunManifest, *, save_every: int, tensorboar
         require_tensorboard()
     path = folder / MANIFEST
     if path.exists():
-        there = RunManifest.from_json(json.loads(path.read_text()))
+        there = _read_manifest(path)
         finished = (folder / FINISHED).exists()  # then nothing is computed any more that other code or threads could change
         _refuse_other_run(folder, there, manifest, allow_inexact=allow_inexact or finished)
         if finished:
@@ -238,6 +240,39 @@ def _refuse_other_run(folder: Path, there: RunManifest, here: RunManifest, *, al
         expected="the same config, data, models, tokenizer, code and library versions as the run to resume",
         remedy="add --allow-inexact to go on without bit-equality" if only_inexact else "choose another --out, or give the settings of that run",
     )
+
+
+def _read_manifest(path: Path) -> RunManifest:
+    try:
+        return RunManifest.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, DataError) as error:
+        raise ResumeError(
+            f"{path} cannot be read: {first_line(error)}",
+            expected="the manifest that was written when the run began",
+            remedy="restore it from a copy, or choose another --out: without it nobody can say whether this is the same run",
+        ) from error
+
+
+def _saved(checkpoints: Path) -> list[Path]:
+    """The resumable states, from oldest to newest; a folder that lost its file counts, so that nothing is trained anew unasked."""
+    numbers = {folder: folder.name.removeprefix("update-") for folder in checkpoints.glob("update-*")}
+    return sorted((folder for folder, number in numbers.items() if number.isdecimal()), key=lambda folder: int(numbers[folder]))
+
+
+def _read_newest(saved: Sequence[Path]) -> tuple[int, Mapping[str, int], Mapping[str, Any]]:
+    """Updates done, lengths of the logs then, and what each part of the state was."""
+    newest = saved[-1]
+    try:
+        checkpoint = torch.load(newest / "state.pt", map_location="cpu", weights_only=True)
+        return int(checkpoint["done"]), checkpoint["lengths"], checkpoint["state"]
+    except BROKEN as error:
+        done = int(newest.name.removeprefix("update-"))
+        goes_on = f"goes on from {saved[-2].name}" if len(saved) > 1 else "starts from its beginning"
+        raise ResumeError(
+            f"{newest / 'state.pt'} cannot be read: {first_line(error)}",
+            expected=f"the whole file that was saved after update {done}",
+            remedy=f"restore it from a copy; or remove {newest} and give the same command again: the run then {goes_on}, what it did since is lost",
+        ) from error
 
 
 @contextmanager
