@@ -62,6 +62,18 @@ def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path, capsys: pyt
     assert "none.jsonl" in capsys.readouterr().err
 
 
+def test_a_file_given_twice_and_an_id_that_stands_in_two_files(prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A snapshot of either would hold two records of one id."""
+    (tmp_path / "more.jsonl").write_text('{"prompt": "why?", "id": "p7"}\n')
+    for files, said in (
+        ([prompts, prompts], "prompts.jsonl is given twice"),
+        ([prompts, tmp_path / "more.jsonl"], "more.jsonl:1: the id 'p7' stands"),
+    ):
+        assert main(["snapshot", *map(str, files), "--kind", "prompts", "--out", str(tmp_path / "frozen")]) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "frozen").exists()
+
+
 def test_a_split_without_records_and_a_call_without_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "one.jsonl"
     file.write_text('{"prompt": "why?"}\n')

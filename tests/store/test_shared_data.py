@@ -23,7 +23,7 @@ KINDS = {
     read_prompts: layouts.PROMPTS,
     read_documents: layouts.DOCUMENTS,
 }
-NOT_READ = [*SHARED.glob("annotator_[rl]*"), *(path for path in SHARED.glob("eval/*/*") if path.is_file())]
+NOT_READ = sorted([*SHARED.glob("annotator_[rl]*"), *(path for path in SHARED.glob("eval/*/*") if path.is_file())])
 """What holds no prompt with texts, and sets for evaluation."""
 
 
