@@ -24,7 +24,7 @@ def test_rows_are_prompt_and_answer() -> None:
     (item,), dropped = load_rankings([ranking(["x", "y"], [2, 1])], TOKENIZER, TEXT)
     assert item.answers == tuple((*TOKENIZER.encode("p\n"), *TOKENIZER.encode(answer), END) for answer in "xy")
     assert (item.pairs, item.prompt_length, item.k) == (((1, 0),), 2, 2)
-    assert (item.prompt_id, item.source, item.labeler) == ("p", "here", "l")
+    assert (item.prompt_key, item.source, item.labeler) == ("p", "here", "l")
     assert dropped.kept == 1
 
 

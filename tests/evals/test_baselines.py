@@ -10,11 +10,11 @@ from instructloop.evals.baselines import (
     BagOfWords,
     LengthOnly,
     TextPair,
+    baseline_hits,
     choose_bag_of_words,
     fit_bag_of_words,
     fit_bradley_terry,
     fit_length_only,
-    pair_hits,
     pairwise_accuracy,
     text_pairs,
 )
@@ -28,7 +28,7 @@ def pair(better: str, worse: str, prompt: str = "p") -> TextPair:
 def test_every_untied_pair_of_a_ranking():
     answers = tuple(Completion(id=name, prompt_id="p", text=name * 2) for name in "abc")
     ranking = Ranking(prompt=Prompt(id="p", text="?", user_id="u"), completions=answers, groups=(("b",), ("a", "c")), labeler_id="l")
-    assert text_pairs([ranking]) == [pair("bb", "aa"), pair("bb", "cc")]
+    assert text_pairs([ranking]) == [pair("bb", "aa", "?"), pair("bb", "cc", "?")]
 
 
 @pytest.mark.parametrize(("pairs", "prefers"), [([("aaa", "a"), ("aa", "a"), ("a", "aa")], "longer"), ([("a", "aaa"), ("a", "aaaa")], "shorter")])
@@ -37,7 +37,7 @@ def test_length_takes_the_direction_that_is_right_more_often(pairs: list[tuple[s
 
 
 def test_equal_scores_count_one_half():
-    assert pair_hits(LengthOnly("longer"), [pair("aa", "a"), pair("a", "aa"), pair("a", "b")]).tolist() == [1, 0, 0.5]
+    assert baseline_hits(LengthOnly("longer"), [pair("aa", "a"), pair("a", "aa"), pair("a", "b")]).tolist() == [1, 0, 0.5]
 
 
 def test_one_feature_has_the_closed_form_log_odds():

@@ -16,13 +16,13 @@ class Item:
     k: int = 2
     source: str = "books"
     labeler: str = "ann"
-    prompt_id: str = "p"
+    prompt_key: str = "p"
 
 
 RANKINGS = [
-    Item(pairs=((0, 1), (0, 2), (1, 2)), k=3, prompt_id="p1"),
-    Item(pairs=((1, 0),), source="films", labeler="bob", prompt_id="p2"),
-    Item(pairs=(), source="films", prompt_id="p3"),
+    Item(pairs=((0, 1), (0, 2), (1, 2)), k=3, prompt_key="p1"),
+    Item(pairs=((1, 0),), source="films", labeler="bob", prompt_key="p2"),
+    Item(pairs=(), source="films", prompt_key="p3"),
 ]
 SCORES = [[2.0, 0.0, 1.0], [3.0, 1.0], [0.0, 0.0]]
 

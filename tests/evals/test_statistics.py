@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from instructloop.errors import ConfigError
-from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean
+from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean, pair_hits
 
 
 def test_two_opposite_measurements_leave_everything_open():
@@ -32,6 +32,11 @@ def test_prompts_weigh_by_their_number_of_measurements():
     interval = bootstrap_mean([1, 1, 1, 0], ["a", "a", "a", "b"])
     assert interval.mean == 0.75
     assert interval.n == 2
+
+
+def test_equal_scores_count_one_half():
+    assert pair_hits([2, -0.1, 0]).tolist() == [1, 0, 0.5]
+    assert pair_hits([]).size == 0
 
 
 def test_pairing_removes_what_the_items_vary():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,13 @@ def test_a_reward_model_that_likes_the_opposite_chooses_the_other_epoch(inputs: 
 def test_each_epoch_is_judged_by_an_engine_that_was_seen_to_obey_law_a2(inputs: SelectionInputs, capsys: pytest.CaptureFixture[str]) -> None:
     select_epoch(inputs)
     assert capsys.readouterr().out.count("law A2: |Δ log-probability| mean") == len(LOSSES)
+
+
+def test_repeats_of_one_prompt_are_one_prompt_of_the_interval(inputs: SelectionInputs, tmp_path: Path) -> None:
+    repeated = [replace(prompt, text=f"{prompt.text[:4]}?") for prompt in prompts(20)]
+    select_epoch(replace(inputs, prompts=freeze_records(tmp_path / "repeated", {"valid": repeated})))
+    found = json.loads((inputs.run / "select.json").read_text())
+    assert (found["num_prompts"], found["epochs"][0]["score"]["n"]) == (12, 1)
 
 
 def test_an_unfinished_run_is_refused(inputs: SelectionInputs) -> None:

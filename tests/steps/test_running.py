@@ -121,7 +121,7 @@ def test_a_damaged_state_is_refused_and_says_what_removing_it_costs(kept: float 
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
     with pytest.raises(
         ResumeError,
-        match=rf"{newest}/state\.pt cannot be read: (?s:.*)remove {newest} (?s:.*)the run then starts from its beginning, what it did since is lost",
+        match=rf"{newest}/state\.pt cannot be read: (?s:.*)remove {newest} (?s:.*)the run then starts from its beginning and loses what it did since",
     ):
         train(tmp_path / "run")
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
@@ -136,7 +136,7 @@ def test_a_damaged_state_beside_an_older_one(tmp_path: Path) -> None:
     newest = tmp_path / "run" / "checkpoints" / "update-000006"
     newest.mkdir()
     (newest / "state.pt").write_bytes(b"PK\x03\x04" + bytes(1000))
-    with pytest.raises(ResumeError, match="the run then goes on from update-000003, what it did since is lost"):
+    with pytest.raises(ResumeError, match="the run then goes on from update-000003 and loses what it did since"):
         train(tmp_path / "run")
     shutil.rmtree(newest)
     assert train(tmp_path / "run").sum == sum(range(TOTAL))

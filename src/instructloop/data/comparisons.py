@@ -12,6 +12,7 @@ from torch import Tensor
 from instructloop.config import Text
 from instructloop.data.dropped import Dropped
 from instructloop.records import MIN_ANSWERS, Ranking
+from instructloop.store.splits import split_key
 from instructloop.text.rendering import render_completion, render_prompt
 from instructloop.text.tokenizer import Tokenizer
 
@@ -25,7 +26,8 @@ class RankedPrompt:
     pairs: tuple[tuple[int, int], ...]
     """(winner, loser) as positions in `answers`; ties have none."""
     prompt_length: int
-    prompt_id: str
+    prompt_key: str
+    """What tells prompts apart in statistics, `splits.split_key`: repeats of one text, or turns of one conversation, are one prompt."""
     source: str
     labeler: str
 
@@ -37,7 +39,7 @@ class RankedPrompt:
     def single_pairs(self) -> "list[RankedPrompt]":
         """Each pair as a ranking of its own: the practice the paper shows to overfit [§3.5]."""
         return [
-            RankedPrompt((self.answers[winner], self.answers[loser]), ((0, 1),), self.prompt_length, self.prompt_id, self.source, self.labeler)
+            RankedPrompt((self.answers[winner], self.answers[loser]), ((0, 1),), self.prompt_length, self.prompt_key, self.source, self.labeler)
             for winner, loser in self.pairs
         ]
 
@@ -106,7 +108,7 @@ def _ranked_prompt(record: Ranking, prompt_ids: tuple[int, ...], answers: Sequen
         answers=tuple((*prompt_ids, *answers[place]) for place in kept),
         pairs=tuple((new_place[winner], new_place[loser]) for winner, loser in record.pairs if winner in new_place and loser in new_place),
         prompt_length=len(prompt_ids),
-        prompt_id=record.prompt.id,
+        prompt_key=split_key(record.prompt),
         source=record.provenance.origin or record.prompt.provenance.origin or "unknown",
         labeler=record.labeler_id,
     )

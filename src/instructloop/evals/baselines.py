@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instructloop.errors import DataError
-from instructloop.evals.statistics import Interval, bootstrap_mean
+from instructloop.evals.statistics import Floats, Interval, bootstrap_mean, pair_hits
 from instructloop.records import Ranking
-
-Floats = NDArray[np.float64]
+from instructloop.store.splits import split_key
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _NEWTON_STEPS = 100
@@ -28,7 +26,8 @@ _SMALLEST_DECREASE = 1e-10
 class TextPair:
     """Two answers to one prompt, of which people preferred the first."""
 
-    prompt_id: str
+    prompt_key: str
+    """What tells prompts apart: `splits.split_key`."""
     better: str
     worse: str
 
@@ -64,7 +63,7 @@ class BagOfWords:
 def text_pairs(rankings: Iterable[Ranking]) -> list[TextPair]:
     """Every untied pair of every ranking."""
     return [
-        TextPair(ranking.prompt.id, ranking.completions[winner].text, ranking.completions[loser].text)
+        TextPair(split_key(ranking.prompt), ranking.completions[winner].text, ranking.completions[loser].text)
         for ranking in rankings
         for winner, loser in ranking.pairs
     ]
@@ -124,13 +123,12 @@ def fit_bradley_terry(difference_PF: Floats, *, l2: float) -> Floats:
 
 def pairwise_accuracy(baseline: Baseline, pairs: Sequence[TextPair], *, seed: int = 0) -> Interval:
     """Share of pairs in which the preferred answer scores higher, with its interval by prompt."""
-    return bootstrap_mean(pair_hits(baseline, pairs), [pair.prompt_id for pair in pairs], seed=seed)
+    return bootstrap_mean(baseline_hits(baseline, pairs), [pair.prompt_key for pair in pairs], seed=seed)
 
 
-def pair_hits(baseline: Baseline, pairs: Sequence[TextPair]) -> Floats:
-    """1 for each pair ordered as people did, 0 for the contrary, ½ for equal scores [P]: what paired differences are made of."""
-    margin_P = np.array([baseline.score(pair.better) - baseline.score(pair.worse) for pair in pairs], dtype=np.float64)
-    return (np.sign(margin_P) + 1) / 2
+def baseline_hits(baseline: Baseline, pairs: Sequence[TextPair]) -> Floats:
+    """`statistics.pair_hits` of the baseline's scores [P]: what paired differences are made of."""
+    return pair_hits([baseline.score(pair.better) - baseline.score(pair.worse) for pair in pairs])
 
 
 def _loss(weight_F: Floats, difference_PF: Floats, l2: float) -> float:

@@ -8,11 +8,9 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from instructloop.evals.statistics import bootstrap_mean
-
-Floats = NDArray[np.float64]
+from instructloop.evals.statistics import Floats, bootstrap_mean, pair_hits
 
 
 class Ranked(Protocol):
@@ -27,7 +25,7 @@ class Ranked(Protocol):
     @property
     def labeler(self) -> str: ...
     @property
-    def prompt_id(self) -> str: ...
+    def prompt_key(self) -> str: ...
 
 
 def reward_report(
@@ -36,10 +34,11 @@ def reward_report(
     """The whole report; `scores[i]` holds one score per answer of `rankings[i]`, in its order.
 
     Accuracy and log loss are means over pairs, with intervals from drawing prompts again; equal scores count one half.
+    Rankings with one `prompt_key` are one prompt, in the intervals and in the count of prompts.
     """
-    margin_P, owner = _margins(rankings, scores)
-    hit_P = (np.sign(margin_P) + 1) / 2
-    prompts = [item.prompt_id for item in owner]
+    margin_P = margins(rankings, scores)
+    hit_P, owner = pair_hits(margin_P), [item for item in rankings for _ in item.pairs]
+    prompts = [item.prompt_key for item in owner]
     report: dict[str, Any] = {
         "prompts": len(set(prompts)),
         "pairs": len(margin_P),
@@ -55,6 +54,12 @@ def reward_report(
     return report
 
 
+def margins(rankings: Sequence[Ranked], scores: Sequence[ArrayLike]) -> Floats:
+    """Score of the better answer less that of the worse, for every pair of every ranking [P]."""
+    scored = [(item, np.asarray(given, dtype=np.float64)) for item, given in zip(rankings, scores, strict=True)]
+    return np.array([score_K[winner] - score_K[loser] for item, score_K in scored for winner, loser in item.pairs], dtype=np.float64)
+
+
 def calibration(margin_P: ArrayLike, *, bins: int = 10) -> dict[str, Any]:
     """Predicted against observed: of the pairs whose higher score should win with probability p, how many it won.
 
@@ -63,7 +68,7 @@ def calibration(margin_P: ArrayLike, *, bins: int = 10) -> dict[str, Any]:
     """
     margin_P = np.asarray(margin_P, dtype=np.float64)
     predicted_P = 1 / (1 + np.exp(-np.abs(margin_P)))
-    observed_P = (np.sign(margin_P) + 1) / 2
+    observed_P = pair_hits(margin_P)
     edges = np.linspace(0.5, 1.0, bins + 1)
     bin_P = np.minimum(((predicted_P - 0.5) * 2 * bins).astype(np.int64), bins - 1)
     rows: list[dict[str, float]] = []
@@ -87,20 +92,10 @@ def histogram(values: ArrayLike, *, bins: int = 30) -> dict[str, Any]:
     return {"mean": float(values.mean()), "std": float(values.std()), "edges": edge.tolist(), "counts": count.tolist()}
 
 
-def _margins(rankings: Sequence[Ranked], scores: Sequence[ArrayLike]) -> tuple[Floats, list[Ranked]]:
-    margins: list[float] = []
-    owner: list[Ranked] = []
-    for item, given in zip(rankings, scores, strict=True):
-        score_K = np.asarray(given, dtype=np.float64)
-        margins += [float(score_K[winner] - score_K[loser]) for winner, loser in item.pairs]
-        owner += [item] * len(item.pairs)
-    return np.array(margins, dtype=np.float64), owner
-
-
 def _accuracy_by(name_of: Callable[[Ranked], Hashable], hit_P: Floats, owner: Sequence[Ranked], seed: int) -> dict[str, Any]:
     names = [str(name_of(item)) for item in owner]
     table: dict[str, Any] = {}
     for name in sorted(set(names)):
         rows = [i for i, other in enumerate(names) if other == name]
-        table[name] = asdict(bootstrap_mean(hit_P[rows], [owner[i].prompt_id for i in rows], seed=seed)) | {"pairs": len(rows)}
+        table[name] = asdict(bootstrap_mean(hit_P[rows], [owner[i].prompt_key for i in rows], seed=seed)) | {"pairs": len(rows)}
     return table

@@ -1,6 +1,8 @@
 """Means with intervals. The unit that is drawn again is the prompt, because answers to one prompt are not independent.
 
-Legend: N measurements, G groups (prompts), S resamples.
+Two rows with the same prompt are one prompt, whatever their ids: groups are named by `store.splits.split_key`.
+
+Legend: N measurements, P pairs, G groups (prompts), S resamples.
 """
 
 from collections.abc import Hashable, Sequence
@@ -10,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from instructloop.errors import ConfigError
+
+Floats = NDArray[np.float64]
 
 MIN_RESAMPLES = 2_000
 _DRAWS_AT_ONCE = 1 << 20
@@ -63,7 +67,12 @@ def bootstrap_difference(
     return bootstrap_mean(first_N - second_N, groups, resamples=resamples, level=level, seed=seed)
 
 
-def _per_group(value_N: NDArray[np.float64], groups: Sequence[Hashable] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pair_hits(margin_P: ArrayLike) -> Floats:
+    """1 for each pair whose better answer scores higher, 0 for the contrary, ½ for equal scores; `margin_P` is better − worse."""
+    return (np.sign(np.asarray(margin_P, dtype=np.float64)) + 1) / 2
+
+
+def _per_group(value_N: Floats, groups: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
     if groups is None:
         return value_N, np.ones(value_N.size)
     if len(groups) != value_N.size:
@@ -73,10 +82,10 @@ def _per_group(value_N: NDArray[np.float64], groups: Sequence[Hashable] | None) 
     return np.bincount(group_N, weights=value_N).astype(np.float64), np.bincount(group_N).astype(np.float64)
 
 
-def _resampled_means(total_G: NDArray[np.float64], count_G: NDArray[np.float64], resamples: int, random: np.random.Generator) -> NDArray[np.float64]:
+def _resampled_means(total_G: Floats, count_G: Floats, resamples: int, random: np.random.Generator) -> Floats:
     num_groups = len(total_G)
     at_once = max(1, _DRAWS_AT_ONCE // num_groups)
-    means: list[NDArray[np.float64]] = []
+    means: list[Floats] = []
     for start in range(0, resamples, at_once):
         draw_SG = random.integers(num_groups, size=(min(at_once, resamples - start), num_groups))
         means.append(total_G[draw_SG].sum(axis=1) / count_G[draw_SG].sum(axis=1))

@@ -24,10 +24,10 @@ from instructloop.data.comparisons import load_rankings
 from instructloop.data.demonstrations import load_demonstrations
 from instructloop.data.pretraining import token_cache, token_stream
 from instructloop.data.prompts import load_prompts
-from instructloop.evals.baselines import Baseline, TextPair, choose_bag_of_words, fit_length_only, pair_hits, text_pairs
+from instructloop.evals.baselines import Baseline, TextPair, baseline_hits, choose_bag_of_words, fit_length_only, text_pairs
 from instructloop.evals.ngram import train_trigram
-from instructloop.evals.reward_report import reward_report
-from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean
+from instructloop.evals.reward_report import margins, reward_report
+from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean, pair_hits
 from instructloop.loop.real_data import RANKING_ROOM
 from instructloop.model.policy import autocast, load_policy, response_logprobs
 from instructloop.model.scalar import ScalarModel, load_scalar
@@ -42,6 +42,7 @@ from instructloop.steps.running import write_json
 from instructloop.steps.scoring import reward_model_score, texts
 from instructloop.steps.step2_reward import score_rankings
 from instructloop.store.snapshots import read_split
+from instructloop.store.splits import split_key
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer
 
 POLICIES = {"sft": "sft", "start": "sft_ptx_init", "ppo": "ppo", "ppo_ptx": "ppo_ptx"}
@@ -108,15 +109,14 @@ def evaluate_rewards(seed: Seed) -> dict[str, Any]:
         scored = score_rankings(model, items, config, pad_id=tokenizer.pad_id)
         on_demonstrations = score_sequences(model, [rendered.ids for rendered in demonstrations], config, pad_id=tokenizer.pad_id)
         reports[name] = reward_report(items, scored, on_demonstrations)
-        margins = [score[better] - score[worse] for score, item in zip(scored, items, strict=True) for better, worse in item.pairs]
-        hits[name] = (np.sign(margins) + 1) / 2
+        hits[name] = pair_hits(margins(items, scored))
     pairs = {split: text_pairs(rows) for split, rows in records.items()}
-    prompts = [pair.prompt_id for pair in pairs["test"]]
+    prompts = [pair.prompt_key for pair in pairs["test"]]
     baselines: dict[str, Any] = {}
     for name, baseline in _baselines(pairs).items():
-        baseline_hits = pair_hits(baseline, pairs["test"])
-        baselines[name] = asdict(bootstrap_mean(baseline_hits, prompts))
-        baselines[f"over_{name}"] = asdict(bootstrap_difference(hits["reward"], baseline_hits, prompts))
+        hit_P = baseline_hits(baseline, pairs["test"])
+        baselines[name] = asdict(bootstrap_mean(hit_P, prompts))
+        baselines[f"over_{name}"] = asdict(bootstrap_difference(hits["reward"], hit_P, prompts))
     return {**reports, "baselines": baselines}
 
 
@@ -126,7 +126,7 @@ def evaluate_policies(seed: Seed) -> dict[str, Any]:
     prompts = load_prompts(read_split(seed.data("prompts"), "test", Prompt), tokenizer, config.text)
     scorers = {name: reward_model_score(seed.scalar(folder), config.run) for name, folder in (("reward", "reward"), ("held_out", "reward_held_out"))}
     start = seed.policy(POLICIES["start"])
-    ids = [record.id for record in prompts.records]
+    keys = [split_key(record) for record in prompts.records]
     policies: dict[str, Any] = {}
     scores: dict[tuple[str, str], NDArray[Any]] = {}
     shown: list[dict[str, str]] = [{"prompt": record.text} for record in prompts.records[:SHOWN]]
@@ -136,16 +136,16 @@ def evaluate_policies(seed: Seed) -> dict[str, Any]:
         for scorer, score in scorers.items():
             scores[name, scorer] = score(rollout).double().numpy()
         policies[name] = {
-            "score": asdict(bootstrap_mean(scores[name, "reward"], ids)),
-            "held_out_score": asdict(bootstrap_mean(scores[name, "held_out"], ids)),
-            "kl_to_start": asdict(bootstrap_mean(kl_per_answer(policy, start, rollout, config), ids)),
+            "score": asdict(bootstrap_mean(scores[name, "reward"], keys)),
+            "held_out_score": asdict(bootstrap_mean(scores[name, "held_out"], keys)),
+            "kl_to_start": asdict(bootstrap_mean(kl_per_answer(policy, start, rollout, config), keys)),
             "response_tokens": float(rollout.mask_BR.sum(1).double().mean()),
             "ended_share": float(rollout.ended_B.double().mean()),
         }
         for row, text in zip(shown, texts(rollout[slice(0, SHOWN)], tokenizer)[1], strict=True):
             row[name] = text
     gains = {
-        f"{name}_{scorer}": asdict(bootstrap_difference(scores[name, scorer], scores["start", scorer], ids))
+        f"{name}_{scorer}": asdict(bootstrap_difference(scores[name, scorer], scores["start", scorer], keys))
         for name in ("ppo", "ppo_ptx")
         for scorer in scorers
     }

@@ -35,6 +35,7 @@ from instructloop.steps.provenance import model_identity
 from instructloop.steps.running import write_json
 from instructloop.steps.scoring import reward_model_score
 from instructloop.store.snapshots import open_snapshot, read_split
+from instructloop.store.splits import split_key
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, require_same
 
 
@@ -125,7 +126,7 @@ class Jury:
         return Judged(
             epoch=epoch,
             valid_loss=valid_loss,
-            score=bootstrap_mean(self.score(rollout).tolist()),
+            score=bootstrap_mean(self.score(rollout).tolist(), [split_key(prompt) for prompt in self.prompts.records]),
             mean_tokens=float(rollout.mask_BR.sum(1).double().mean()),
             ended_share=float(rollout.ended_B.double().mean()),
         )

@@ -271,7 +271,7 @@ def _read_newest(saved: Sequence[Path]) -> tuple[int, Mapping[str, int], Mapping
         raise ResumeError(
             f"{newest / 'state.pt'} cannot be read: {first_line(error)}",
             expected=f"the whole file that was saved after update {done}",
-            remedy=f"restore it from a copy; or remove {newest} and give the same command again: the run then {goes_on}, what it did since is lost",
+            remedy=f"restore it from a copy; or remove {newest} and give the same command again: the run then {goes_on} and loses what it did since",
         ) from error
 
 
