@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from instructloop.config import Config
-from instructloop.errors import LawBroken, RunFinished
+from instructloop.errors import CheckpointError, LawBroken, RunFinished
 from instructloop.loop.axes import Axis, combinations, planned_runs
 from instructloop.loop.sweep import run_sweep
 from instructloop.recipes import RECIPES
@@ -55,6 +55,13 @@ def test_finished_runs_are_skipped_and_more_values_added(tmp_path: Path) -> None
     found = sweep("ppo", [Axis("ppo.kl.coef", (0.1, 0.2))], tmp_path, second := Trainer())
     assert (first.trained, second.trained) == (["ppo.kl.coef=0.1"], ["ppo.kl.coef=0.2"])
     assert len(found["runs"]) == 2
+
+
+def test_closing_figures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    sweep("ppo", [Axis("ppo.kl.coef", (0.1,))], tmp_path, Trainer())
+    (tmp_path / "ppo.kl.coef=0.1" / "finished.json").write_text('{"valid_sc')
+    with pytest.raises(CheckpointError, match=r"coef=0\.1/finished\.json cannot be read"):
+        sweep("ppo", [Axis("ppo.kl.coef", (0.1,))], tmp_path, Trainer())
 
 
 def test_of_losses_the_lowest_is_best_and_two_settings_make_no_curve(tmp_path: Path) -> None:

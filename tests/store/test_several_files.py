@@ -69,6 +69,16 @@ def test_one_id_with_two_prompts_is_refused_whoever_answers(write: Write) -> Non
     assert len(list(read_demonstrations(first, write("b.jsonl", rows[1] | {"prompt": "Why?"})))) == 2
 
 
+def test_one_id_with_two_answers_is_refused_whoever_ranks(write: Write) -> None:
+    """Rows name their answers after the prompt's id and their place, so ranks of other answers would be ranks of these."""
+    row = {"id": "x", "prompt": "Why?", "responses": ["So.", "No."], "ranks": [1, 2], "annotator": "ann"}
+    first, second = write("a.jsonl", row), write("b.jsonl", row | {"annotator": "bob", "responses": ["So.", "No.", "Yes."], "ranks": [1, 2, 3]})
+    assert len(list(read_rankings(first, second))) == 2
+    second = write("b.jsonl", row | {"annotator": "bob", "responses": ["No.", "So."]})
+    with pytest.raises(DataError, match=rf"{second}:1: the id 'x/1' stands at {first}:1 already with another answer"):
+        list(read_rankings(first, second))
+
+
 @pytest.mark.parametrize("again", ["p.jsonl", "../{folder}/p.jsonl", "link.jsonl"])
 def test_the_same_file_twice_is_refused(again: str, write: Write, tmp_path: Path) -> None:
     file = write("p.jsonl", {"prompt": "Why?"})

@@ -165,22 +165,29 @@ class _Seen:
 
     def __init__(self) -> None:
         self._records: dict[Hashable, tuple[Place, Prompt | None]] = {}
-        self._prompts: dict[str, tuple[Place, str]] = {}
+        self._texts: dict[tuple[str, ...], tuple[Place, str]] = {}
 
     def has(self, record: Record, identity: Hashable, place: Place) -> bool:
         """True for a prompt already read: several people judged it. Raises `DataError` for an id that stands for something else already."""
-        prompt = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
         if identity in self._records:
             first, other = self._records[identity]
             if other is not None and other == record:
                 return True
             raise _repeated(identity, first)
-        if isinstance(prompt, Prompt):
-            first, text = self._prompts.setdefault(prompt.id, (place, prompt.text))
-            if text != prompt.text:
-                raise _repeated(prompt.id, first, "with another prompt")
+        for key, text in _texts_of(record):
+            first, known = self._texts.setdefault(key, (place, text))
+            if text != known:
+                raise _repeated(key[-1], first, f"with another {'prompt' if len(key) == 1 else 'answer'}")
         self._records[identity] = place, record if isinstance(record, Prompt) else None
         return False
+
+
+def _texts_of(record: Record) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What several people may answer or judge: the prompt under its id, its answers under theirs, which count within the prompt."""
+    if isinstance(record, Demonstration | Ranking):
+        yield (record.prompt.id,), record.prompt.text
+    if isinstance(record, Ranking):
+        yield from (((record.prompt.id, answer.id), answer.text) for answer in record.completions)
 
 
 def _repeated(identity: Hashable, first: Place, what: str = "") -> DataError:
