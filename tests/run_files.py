@@ -32,7 +32,7 @@ def run_sft(world: TinyWorld, out: Path, config: Config | None = None, **named: 
 
 
 def run_mixed_sft(world: TinyWorld, out: Path, **named: Any) -> Path:
-    return train_sft(tiny_config(), world.sft_inputs, out, stage="sft_ptx_init", **named)
+    return train_sft(tiny_config(), world.mixed_sft_inputs, out, stage="sft_ptx_init", **named)
 
 
 def run_reward(world: TinyWorld, out: Path, **named: Any) -> Path:

@@ -90,7 +90,11 @@ class TinyWorld:
 
     @property
     def sft_inputs(self) -> SFTInputs:
-        return SFTInputs(model=self.policy, demonstrations=self.snapshot("demonstrations"), pretraining=self.snapshot("documents"))
+        return SFTInputs(model=self.policy, demonstrations=self.snapshot("demonstrations"))
+
+    @property
+    def mixed_sft_inputs(self) -> SFTInputs:
+        return replace(self.sft_inputs, pretraining=self.snapshot("documents"))
 
     @property
     def reward_inputs(self) -> RewardInputs:

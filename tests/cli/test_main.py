@@ -99,7 +99,10 @@ def test_a_recipe_left_out_is_asked_for(words: list[str], capsys: pytest.Capture
         ("sft tiny --modle m --out o", "--model"),  # and a needed flag is missing
         ("ppo tiny --ppo.kl.coeff=0.1", "--ppo.kl.coef"),
         ("reward tiny --weight pair", "--reward.weight"),
-        ("sft paper_6b --lr 1e-5", "--sft.optimizer.lr or --sft-ptx-init.optimizer.lr"),
+        ("sft paper_6b --lr 1e-5", "--sft.optimizer.lr"),
+        ("sft tiny --stage sft_ptx_init --sft.epochs 7", "--sft-ptx-init.epochs"),
+        ("sft tiny --stage=sft --sft_ptx_init.epochs 7", "--sft.epochs"),
+        ("ppo tiny --lr 1e-5", "--ppo.optimizer.lr or --ppo.value-optimizer.lr"),
         ("sample --num_answer 4..9", "--num-answers"),
         ("sample --top-q 0.9", "--top-p"),
         ("doctor --jsn", "--json"),
@@ -132,7 +135,7 @@ def test_the_flags_that_are_known_are_those_the_help_lists(verb: str, capsys: py
 def _known(verb: str) -> Iterator[str]:
     module = importlib.import_module(f"instructloop.cli.{verb}")
     if (training := getattr(module, "VERB", None)) is not None:
-        return known_flags(with_sections(training.arguments, RECIPES["tiny"](), training.sections))
+        return known_flags(with_sections(training.arguments, RECIPES["tiny"](), training.sections_read(())))
     return known_flags(getattr(module, verb.title()))
 
 

@@ -15,7 +15,7 @@ from house.sources import ROOT
 from instructloop.cli.main import main
 from instructloop.cli.parsing import parse
 from instructloop.loop.toy_data import freeze_toy_data
-from instructloop.records import Demonstration, Document, Prompt, Ranking, Record
+from instructloop.records import Demonstration, Document, Prompt, Record
 from instructloop.store.snapshots import read_split
 
 README = (ROOT / "README.md").read_text()
@@ -31,7 +31,6 @@ FILES: dict[str, tuple[str, type[Record]]] = {
     "texts.jsonl": ("documents", Document),
     "demos.jsonl": ("demonstrations", Demonstration),
     "prompts.jsonl": ("prompts", Prompt),
-    "ranked.jsonl": ("rankings", Ranking),
 }
 """File of the README -> the toy data of that kind."""
 
@@ -55,6 +54,15 @@ def test_steps_read_what_earlier_lines_made() -> None:
         made |= {words[words.index("--out") + 1]} if "--out" in words else set()
 
 
+def rank_the_answers(answers: Path, ranked: Path) -> None:
+    """What the README says people add to each line: the order of the answers, and who they are."""
+    rows = [json.loads(line) for line in answers.read_text().splitlines()]
+    for row in rows:
+        ids = [answer["id"] for answer in sorted(row["completions"], key=lambda answer: len(answer["text"]))]
+        row |= {"groups": [ids[:2], *([id_] for id_ in ids[2:])], "labeler_id": "someone"}
+    ranked.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 @pytest.mark.slow
 def test_the_whole_runs_on_toy_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,6 +71,8 @@ def test_the_whole_runs_on_toy_data(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         rows = [row for split in ("train", "valid") for row in read_split(Path("toy") / name, split, record)]
         Path(file).write_text("".join(json.dumps(row.to_json()) + "\n" for row in rows))
     for words in COMMANDS:
+        if "ranked.jsonl" in words:
+            rank_the_answers(Path("out/answers.jsonl"), Path("ranked.jsonl"))
         assert main(words) == 0, words
     exec(next(block for kind, block in BLOCKS if kind == "python"), {})
     assert all(Path("out", made).exists() for made in ("answers.jsonl", "sft/selected", "ppo/model/ema", "brief/model"))

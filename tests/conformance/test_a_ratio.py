@@ -1,6 +1,7 @@
 """Laws A1, A4, A5, A7 in step 3: the ratio starts at 1, the temperature is everywhere, ids travel, weights arrive."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from instructloop.protocols import Generated, Sampling
 from instructloop.rollout.batch import Rollout
 from instructloop.rollout.engine import LocalEngine
 from instructloop.steps import step3_ppo
-from instructloop.steps.laws import load_engine, require_engine_parity, require_unit_ratio
+from instructloop.steps.laws import load_engine, require_engine_parity, require_small_gap, require_unit_ratio
 from instructloop.steps.ppo_run import train_ppo
 from instructloop.steps.step3_ppo import collect, minibatches, ppo_iteration, update
 from step_world import VOCAB, TinyWorld, random_prompts, random_rows, stage, tiny_config, tokenizer
@@ -164,3 +165,10 @@ def test_a_whole_run_stops_at_the_first_stale_iteration(world: TinyWorld, tmp_pa
     with pytest.raises(LawBroken, match=r"law A7 is broken"):
         train_ppo(tiny_config(), world.ppo_inputs, tmp_path / "ppo")
     assert len((tmp_path / "ppo" / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("precision", "gap", "held"), [("fp32", 9e-5, True), ("fp32", 2e-4, False), ("bf16", 0.05, True), ("bf16", 0.07, False)])
+def test_a7_the_answers_learned_from_were_sampled_from_the_trainers_weights(precision: str, gap: float, held: bool) -> None:
+    metrics = {"engine_gap_mean": gap, "engine_gap_p999": gap}
+    with nullcontext() if held else pytest.raises(LawBroken, match="law A7 is broken"):
+        require_small_gap(metrics, tiny_config(precision))

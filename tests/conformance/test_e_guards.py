@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from instructloop.errors import LawBroken
+from instructloop.model.finite import NotFinite
 from instructloop.rollout.batch import Rollout
 from instructloop.steps import language, step2_reward
-from instructloop.steps.guards import Alarms, NotFinite
+from instructloop.steps.guards import Alarms
 from instructloop.steps.ppo_run import train_ppo
 from instructloop.steps.step3_ppo import collect, rollout_metrics, update
 from run_files import RUNS
@@ -146,6 +147,23 @@ def test_a_validation_score_that_is_no_number_stops_the_run(world: TinyWorld, tm
         train_ppo(tiny_config(), world.ppo_inputs, tmp_path / "ppo", scorer=scorer)
 
 
+def test_weights_that_are_no_numbers_are_not_saved_over_good_ones(world: TinyWorld, tmp_path: Path) -> None:
+    """A step that ruins the weights shows in the next pass only; the checkpoint before it is the way back."""
+    config = tiny_config(minibatches=1, optimizer=replace(tiny_config().ppo.optimizer, lr=1e41))
+    config = replace(config, run=replace(config.run, save_every=1))
+    with pytest.raises(LawBroken, match=r"finite values in policy\."):
+        train_ppo(config, world.ppo_inputs, tmp_path / "ppo")
+    assert not list((tmp_path / "ppo").glob("checkpoints/update-*"))
+
+
+def test_a_reward_model_of_nans_is_not_finished(world: TinyWorld, tmp_path: Path) -> None:
+    config = tiny_config()
+    config = replace(config, reward=replace(config.reward, batch=200, optimizer=replace(config.reward.optimizer, lr=1e38)))
+    with pytest.raises(LawBroken, match="finite values in"):
+        step2_reward.train_reward(config, world.reward_inputs, tmp_path / "reward")
+    assert not (tmp_path / "reward" / "finished.json").exists()
+
+
 # E2: alarms
 
 HEALTHY = {
@@ -156,7 +174,7 @@ ILL = {
     "kl": {"kl": -0.5},
     "ratio": {"ratio": 1.4},
     "drift": {"approx_kl": 0.3},
-    "length": {"response_tokens": 63.0},
+    "length": {"response_tokens": 60.0},
     "entropy": {"entropy": 0.1},
     "end": {"ended_share": 0.3},
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from instructloop.cli.main import main
-from instructloop.errors import DataError
+from instructloop.errors import CheckpointError, ConfigError, DataError
 from instructloop.model import policy as policy_module
 from instructloop.model import scalar as scalar_module
 from instructloop.model.checkpoint import save_checkpoint_dir
@@ -133,3 +133,35 @@ def test_mistakes_in_other_steps(world: TinyWorld, tmp_path: Path) -> None:
 def test_a_scorer_that_answers_too_little(world: TinyWorld, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the scorer gave 1 scores for 4 answers"):
         train_ppo(tiny_config(), world.ppo_inputs, tmp_path / "ppo", scorer=lambda prompts, answers: [0.0])
+
+
+def test_prompts_must_look_as_they_did_in_training(world: TinyWorld, tmp_path: Path) -> None:
+    """Our checkpoints say how they were rendered; another separator would silently ask them something else."""
+    config = tiny_config()
+    other = replace(config, text=replace(config.text, separator=" ### "))
+    train_sft(config, world.sft_inputs, tmp_path / "sft")
+    policy = str(tmp_path / "sft" / "model")
+    for train, inputs in (
+        (train_sft, replace(world.sft_inputs, model=policy)),
+        (train_reward, replace(world.reward_inputs, model=policy)),
+        (train_ppo, replace(world.ppo_inputs, policy=policy)),
+    ):
+        with pytest.raises(ConfigError, match=r"text\.separator is ' ### ', and the .* was trained with '\\n'"):
+            train(other, inputs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_pretraining_text_that_is_not_mixed_in_is_refused(world: TinyWorld, tmp_path: Path) -> None:
+    """It would stand in the manifest as data that the model has seen."""
+    with pytest.raises(ConfigError, match="the stage sft mixes none in"):
+        train_sft(tiny_config(), world.mixed_sft_inputs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_blocks_that_dropout_does_not_know_are_refused_before_anything_is_written(
+    world: TinyWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instructloop.model.dropout.MLP_NAMES", ("elsewhere",))
+    with pytest.raises(CheckpointError, match="residual dropout does not know the blocks"):
+        train_sft(tiny_config(), world.sft_inputs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 """Shares of models and numbers of answers: what is accepted, what is refused, and that the shares hold."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,15 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_a_beam_must_be_as_wide_as_the_answers() -> None:
-    Answering(beam_width=4).require_room(NumAnswers(4, 9))
+    Answering(method="beam", beam_width=4).require_room(NumAnswers(4, 4))
     with pytest.raises(ConfigError, match="9 answers from a beam of width 4"):
         Answering(method="beam", beam_width=4).require_room(NumAnswers(4, 9))
+
+
+@pytest.mark.parametrize(
+    ("method", "unread"),
+    [("beam", {"temperature": 0.5}), ("beam", {"top_p": 0.9}), ("sample", {"beam_width": 12}), ("sample", {"length_penalty": 0.0})],
+)
+def test_a_setting_that_the_method_does_not_read_is_refused(method: Any, unread: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(unread))} is .* with method '{method}', which does not read it"):
+        Answering(method=method, **unread)

@@ -13,7 +13,7 @@ from instructloop.errors import CheckpointError, Interrupted, ResumeError, RunFi
 from instructloop.loop import answer_sets
 from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers
 from instructloop.loop.answer_sets import Asked, sample_answer_sets
-from instructloop.model.checkpoint import weights_hash
+from instructloop.model.checkpoint import checkpoint_hash
 from instructloop.model.policy import load_policy
 from instructloop.protocols import Generated, Sampling
 from instructloop.records import AnswerSet, Prompt
@@ -59,7 +59,9 @@ def test_every_prompt_gets_different_answers_from_the_models_in_their_shares(ask
     origins = Counter(answer.model_id for answer in answers)
     first, second = asked.models
     assert origins[first.path] / len(answers) == pytest.approx(0.75, abs=0.05)
-    assert {(answer.model_id, answer.provenance.model) for answer in answers} == {(model.path, weights_hash(model.path)) for model in (first, second)}
+    assert {(answer.model_id, answer.provenance.model) for answer in answers} == {
+        (model.path, checkpoint_hash(model.path)) for model in (first, second)
+    }
     places = [place for one in sets for place, answer in enumerate(one.completions) if answer.model_id == second.path]
     assert 0 in places, "the order says nothing about the model"
 

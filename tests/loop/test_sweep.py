@@ -29,7 +29,7 @@ class Trainer:
             raise LawBroken("E1", expected="finite", came="nan", usual_cause="-")
         self.trained.append(folder.name)
         folder.mkdir(parents=True)
-        figures = {"valid_score": 10 * config.ppo.kl.coef, "valid_loss": config.run.seed, "losses": [1, 2]}
+        figures = {"valid_end_score": 10 * config.ppo.kl.coef, "valid_loss": config.run.seed, "losses": [1, 2]}
         (folder / "finished.json").write_text(json.dumps(figures))
         return folder
 
@@ -43,7 +43,7 @@ def test_every_setting_is_a_run_and_the_best_is_named(tmp_path: Path, capsys: py
     found = sweep("ppo", [COEFS], tmp_path / "sweep", train := Trainer())
     assert train.trained == ["ppo.kl.coef=0.1", "ppo.kl.coef=0.2"]
     assert found["best"] == "ppo.kl.coef=0.2"
-    assert [(run["setting"], run["figures"].get("valid_score"), run["broken"]) for run in found["runs"]] == [
+    assert [(run["setting"], run["figures"].get("valid_end_score"), run["broken"]) for run in found["runs"]] == [
         ({"ppo.kl.coef": 0.3}, None, "law E1 is broken"), ({"ppo.kl.coef": 0.1}, 1.0, None), ({"ppo.kl.coef": 0.2}, 2.0, None),
     ]  # fmt: skip
     assert "law E1 is broken" in capsys.readouterr().out

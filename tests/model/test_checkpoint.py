@@ -11,7 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from instructloop.errors import CheckpointError
 from instructloop.model import checkpoint
-from instructloop.model.checkpoint import load_manifest, save_checkpoint_dir, weights_hash
+from instructloop.model.checkpoint import checkpoint_hash, load_manifest, save_checkpoint_dir, weights_hash
+from instructloop.model.ema import Ema
+from instructloop.model.pretrained import stop_ids
 from instructloop.model.scalar import scalar_from_policy
 from instructloop.records import RunManifest
 from instructloop.text.tokenizer import Tokenizer, train_tokenizer
@@ -120,3 +122,41 @@ def test_folders_without_weights_or_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"run_id": "r"}))
     with pytest.raises(CheckpointError, match="lacks the key"):
         load_manifest(tmp_path)
+
+
+def test_the_identity_of_a_checkpoint_knows_the_bias_of_its_score(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Rewards that differ by a constant have equal weights, and are other rewards all the same."""
+    reward = scalar_from_policy(policy(), tokenizer, seed=0)
+    for name, shift in (("first", 0.0), ("same", 0.0), ("shifted", 5.0)):
+        reward.shift(shift)
+        save_checkpoint_dir(tmp_path / name, reward, tokenizer, manifest=MANIFEST, card=name)
+    assert weights_hash(tmp_path / "first") == weights_hash(tmp_path / "shifted")
+    assert checkpoint_hash(tmp_path / "first") == checkpoint_hash(tmp_path / "same") != checkpoint_hash(tmp_path / "shifted")
+
+
+def test_the_identity_does_not_know_who_wrote_the_config(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    save_checkpoint_dir(tmp_path / "model", policy(), tokenizer, manifest=MANIFEST, card="")
+    before, path = checkpoint_hash(tmp_path / "model"), tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "transformers_version": "9.9", "_name_or_path": "elsewhere"}))
+    assert checkpoint_hash(tmp_path / "model") == before
+    path.write_text(json.dumps({**config, "rms_norm_eps": 0.5}))
+    assert checkpoint_hash(tmp_path / "model") != before
+
+
+def test_averaged_weights_have_a_manifest_and_a_card_of_their_own(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model = policy()
+    save_checkpoint_dir(tmp_path / "model", model, tokenizer, manifest=MANIFEST, card="# A card", ema=Ema(model, 0.5))
+    assert load_manifest(tmp_path / "model" / "ema") == MANIFEST
+    assert "averages over the updates" in (tmp_path / "model" / "ema" / "README.md").read_text()
+    assert "averages" not in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_every_stop_id_of_a_checkpoint_is_kept(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Chat models end a turn and a text with different tokens; saving must not forget one (law B3)."""
+    model = policy()
+    model.generation_config.eos_token_id = [42, 7]
+    assert stop_ids(model, tokenizer) == {tokenizer.end_id, 42, 7}
+    save_checkpoint_dir(tmp_path / "model", model, tokenizer, manifest=MANIFEST, card="")
+    assert GenerationConfig.from_pretrained(tmp_path / "model").eos_token_id == [tokenizer.end_id, 7, 42]
+    assert stop_ids(AutoModelForCausalLM.from_pretrained(tmp_path / "model"), tokenizer) == {tokenizer.end_id, 42, 7}

@@ -4,9 +4,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from instructloop.config import Run
+from instructloop.model.policy import load_policy
 from instructloop.protocols import Sampling
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.probe import probe_parity
+from instructloop.steps.laws import probed_engine
+from instructloop.text.tokenizer import load_tokenizer
 from shared_data import SHARED, needs_shared
 
 FOLDER = SHARED / "models" / "stories260k"
@@ -39,6 +43,14 @@ def test_bf16_stays_within_the_default_limits(policy: PreTrainedModel) -> None:
     parity = probe_parity(engine, policy, [BEGINNING] * 16, precision="fp32", new_tokens=100)
     assert 1e-4 < parity.mean <= 0.03
     assert parity.p999 <= 0.3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_probe_of_a_run_lets_bf16_pass(seed: int) -> None:
+    """It probes with the model's own words: on ids drawn at random the same model is beyond the limits for some seeds."""
+    tokenizer = load_tokenizer(str(FOLDER))
+    policy = load_policy(FOLDER, precision="bf16", tokenizer=tokenizer, context=512)
+    assert probed_engine(policy, tokenizer, Run(precision="bf16", seed=seed)).holds(policy.state_dict())
 
 
 def test_float32_agrees(policy: PreTrainedModel) -> None:

@@ -9,7 +9,10 @@ import torch
 from instructloop.model.checkpoint import load_manifest
 from instructloop.steps import device
 from instructloop.steps.device import multiplies_bf16, native_precision, on_this_machine
+from instructloop.steps.ppo_run import train_ppo
+from instructloop.steps.step0_pretrain import PretrainInputs, pretrain
 from instructloop.steps.step1_sft import train_sft
+from instructloop.steps.step2_reward import train_reward
 from step_world import TinyWorld, tiny_config
 
 
@@ -55,3 +58,14 @@ def test_the_manifest_records_the_precision_that_was_used(tmp_path: Path, monkey
     world = TinyWorld.make(tmp_path)
     train_sft(tiny_config("bf16"), world.sft_inputs, tmp_path / "sft")
     assert load_manifest(tmp_path / "sft").config["run"]["precision"] == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32", "fp64"])
+def test_every_step_runs_in_every_precision(precision: str, tmp_path: Path) -> None:
+    """The laws that stop runs are as strict as the precision."""
+    world, config = TinyWorld.make(tmp_path), tiny_config(precision)
+    pretrain(config, PretrainInputs(documents=world.snapshot("documents")), tmp_path / "runs" / "base")
+    train_sft(config, world.sft_inputs, tmp_path / "runs" / "sft")
+    train_reward(config, world.reward_inputs, tmp_path / "runs" / "reward")
+    train_ppo(config, world.ppo_inputs, tmp_path / "runs" / "ppo")
+    assert all((tmp_path / "runs" / step / "finished.json").exists() for step in ("base", "sft", "reward", "ppo"))

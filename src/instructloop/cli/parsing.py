@@ -10,6 +10,7 @@ A flag is a field of the dataclass, its help the docstring under the field, its 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -43,10 +44,18 @@ class TrainingVerb(Generic[Arguments]):
     inputs: Inputs
     train: Callable[[Arguments, Config], Path]
     """Train, and return the folder of the model."""
+    stages: tuple[str, ...] = ()
+    """Sections of which `--stage` chooses the one that is read; the first unless told."""
+
+    def sections_read(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The sections of the config that this line is about: flags of another stage would change nothing, and are refused."""
+        words = [part for word in argv for part in word.split("=", 1)]
+        chosen = [after for word, after in pairwise(words) if word == "--stage"] or self.stages
+        return tuple(section for section in self.sections if section not in self.stages or section == chosen[0])
 
     def parse(self, argv: Sequence[str]) -> tuple[Arguments, Config]:
         """The arguments and the config of one command line."""
-        return parse_recipe(self.name, self.arguments, argv, sections=self.sections)
+        return parse_recipe(self.name, self.arguments, argv, sections=self.sections_read(argv))
 
     def run(self, argv: Sequence[str]) -> None:
         """Look at the inputs, train, and print where the model is."""

@@ -10,7 +10,7 @@ import tyro
 from instructloop.cli.inputs import Data, require_model, require_snapshot
 from instructloop.cli.parsing import parse
 from instructloop.config import Text
-from instructloop.loop.answer_plan import Answering, parse_models, parse_num_answers
+from instructloop.loop.answer_plan import EVERY_SPLIT, Answering, parse_models, parse_num_answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class Sample:
     """PATH, or PATH:SHARE once for each of several models; the shares sum to 1. A directory or a hub id."""
     prompts: Path
     """Snapshot of prompts, or a file of them."""
-    split: str = "train"
-    """Split of the snapshot."""
+    split: str = "all"
+    """Split of the snapshot. With all of them, each prompt's rankings fall into the split its prompt is in."""
     num_answers: str = "4..9"
     """Answers per prompt: a number, or a range from which each prompt draws its own; the paper collected 4 to 9."""
     out: Path
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     for model in models:
         require_model(model.path)
     if sample.prompts.is_dir():
-        require_snapshot(sample.prompts, Data("prompts", splits=(sample.split,)))
+        require_snapshot(sample.prompts, Data("prompts", splits=() if sample.split == EVERY_SPLIT else (sample.split,)))
     from instructloop.loop.answer_sets import Asked, sample_answer_sets
 
     room = sample.answering.max_new_tokens

@@ -42,4 +42,5 @@ VERB = TrainingVerb(
     sections=("text", "run", "sft", "sft_ptx_init"),
     inputs=Inputs(snapshots={"demonstrations": Data("demonstrations"), "pretraining": Data("documents", splits=("train",))}, models=("model",)),
     train=_train,
+    stages=("sft", "sft_ptx_init"),
 )

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     asked, _ = parse_recipe("sweep", Sweep, own, sections=())
     verb: TrainingVerb[Any] = importlib.import_module(f"instructloop.cli.{asked.step}").VERB
     arguments, config = verb.parse([own[0], *of_step, "--out", str(asked.out)])
-    axes = [parse_axis(text, config, sections=verb.sections) for text in asked.over]
+    axes = [parse_axis(text, config, sections=verb.sections_read(of_step)) for text in asked.over]
     runs = planned_runs(config, combinations(axes))
     verb.inputs.require(arguments)
     from instructloop.loop.sweep import run_sweep

@@ -11,7 +11,14 @@ from instructloop.errors import ConfigError
 from instructloop.protocols import Sampling
 from instructloop.records import MAX_ANSWERS, MIN_ANSWERS
 
+EVERY_SPLIT = "all"
+"""In place of a split's name: the prompts of the whole snapshot."""
 SHARE_TOLERANCE = 1e-6
+
+
+SAMPLE_SETTINGS = {"temperature": 1.0, "top_p": 1.0, "top_k": 0}
+BEAM_SETTINGS = {"beam_width": MAX_ANSWERS, "length_penalty": 1.0}
+"""Settings that one method reads and the other does not, with their defaults."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +48,15 @@ class Answering:
 
     method: Literal["sample", "beam"] = "sample"
     """sample: different answers drawn at random; beam: the likeliest ones, by beam search."""
-    temperature: float = 1.0
+    temperature: float = SAMPLE_SETTINGS["temperature"]
     """sample: logits are divided by it."""
-    top_p: float = 1.0
+    top_p: float = SAMPLE_SETTINGS["top_p"]
     """sample: nucleus mass kept; 1 keeps every token."""
-    top_k: int = 0
+    top_k: int = int(SAMPLE_SETTINGS["top_k"])
     """sample: number of likeliest tokens kept; 0 keeps every token."""
-    beam_width: int = MAX_ANSWERS
+    beam_width: int = int(BEAM_SETTINGS["beam_width"])
     """beam: unfinished answers followed at a time; at least the number of answers."""
-    length_penalty: float = 1.0
+    length_penalty: float = BEAM_SETTINGS["length_penalty"]
     """beam: log-probabilities are divided by length to this power; 0 is none, above 0 favours length."""
     max_new_tokens: int = 256
     """Tokens of the longest answer; prompts that leave less room in the context are left out and counted."""
@@ -57,11 +64,26 @@ class Answering:
     """Decides the number of answers, which model gives them, what is drawn and in which order they stand, prompt by prompt."""
     precision: Precision = "bf16"
     """Arithmetic of the models."""
+    parity_mean: float = 0.03
+    """Law A2 in bf16: largest mean |Δ log-probability| between the engine and a pass over the whole answer."""
+    parity_p999: float = 0.3
+    """Law A2 in bf16: largest 99.9th percentile."""
 
     def __post_init__(self) -> None:
+        self._refuse_what_is_not_read()
         if self.method == "sample" and self.temperature == 0:
             raise ConfigError("several answers at temperature 0", expected="a temperature above 0", remedy="raise it, or use --method beam")
         self.sampling(frozenset())
+
+    def _refuse_what_is_not_read(self) -> None:
+        unread = BEAM_SETTINGS if self.method == "sample" else SAMPLE_SETTINGS
+        for name, default in unread.items():
+            if getattr(self, name) != default:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)} with method {self.method!r}, which does not read it",
+                    expected=f"settings of the method {self.method!r}",
+                    remedy="leave it out, or choose the other --method",
+                )
 
     def sampling(self, stop_ids: frozenset[int]) -> Sampling:
         """The engine's settings, for a model with these stop ids."""

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from instructloop.algo.seeds import derive, generator, permutation
 from instructloop.config import Run, Text
 from instructloop.errors import ConfigError, Interrupted
-from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers, answers_of_each
+from instructloop.loop.answer_plan import EVERY_SPLIT, Answering, ModelShare, NumAnswers, answers_of_each
 from instructloop.loop.growing_file import open_growing
 from instructloop.loop.recorded import recorded
 from instructloop.model.checkpoint import MANIFEST, load_manifest
 from instructloop.model.policy import load_policy
-from instructloop.model.pretrained import Weights, weights_source
+from instructloop.model.pretrained import Weights, stop_ids, weights_source
 from instructloop.protocols import Generated
 from instructloop.records import MIN_ANSWERS, AnswerSet, Completion, Prompt, Provenance
 from instructloop.rollout.beam import beam_search
@@ -206,7 +205,9 @@ def _answer_id(prompt: Prompt, identity: str, answer: Generated) -> str:
 def _read_prompts(asked: Asked) -> tuple[Provenance, list[Prompt]]:
     """Where the prompts come from, and the prompts."""
     if asked.prompts.is_dir():
-        return Provenance(snapshot=open_snapshot(asked.prompts).id), list(read_split(asked.prompts, asked.split, Prompt))
+        snapshot = open_snapshot(asked.prompts)
+        splits = snapshot.counts if asked.split == EVERY_SPLIT else (asked.split,)
+        return Provenance(snapshot=snapshot.id), [prompt for split in splits for prompt in read_split(asked.prompts, split, Prompt)]
     prompts = list(read_prompts(asked.prompts))
     return Provenance(origin=f"{asked.prompts.name}, {hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}"), prompts
 
@@ -216,6 +217,12 @@ def _text_of(model: ModelShare, asked: Asked) -> Text:
     folder, room = Path(model.path), asked.answering.max_new_tokens
     made_here = [place for place in (folder, folder.parent) if (place / MANIFEST).exists()]
     text = recorded(Text, "text", load_manifest(made_here[0])) if made_here else asked.text
+    if (asked.text.template, asked.text.separator) not in ((text.template, text.separator), (Text.template, Text.separator)):
+        raise ConfigError(
+            f"template {asked.text.template!r} and separator {asked.text.separator!r} for {model.path}",
+            expected=f"{text.template!r} and {text.separator!r}, with which it was trained",
+            remedy="leave --template and --separator out: our checkpoints say theirs",
+        )
     if room >= text.context:
         raise ConfigError(
             f"{room} new tokens with {model.path}, which reads {text.context} tokens in all",
@@ -236,14 +243,8 @@ def _load(known: Known, answering: Answering, *, slots: int) -> Respondent:
     tokenizer, precision = load_tokenizer(known.model.path), native_precision(answering.precision)
     policy = place(load_policy(known.model.path, precision=precision, tokenizer=tokenizer, context=known.text.context))
     # At temperature 1: near 0, where rounding is divided by next to nothing, no two passes agree.
-    engine = probed_engine(policy, tokenizer, Run(precision=precision, seed=answering.seed), slots=slots)
-    return Respondent(known, tokenizer, engine, frozenset({tokenizer.end_id, *_own_stop_ids(policy)}))
-
-
-def _own_stop_ids(policy: PreTrainedModel) -> list[int]:
-    """The ids at which a checkpoint made elsewhere says that it stops: chat models have several."""
-    configured = getattr(policy.generation_config, "eos_token_id", None)
-    return [] if configured is None else [configured] if isinstance(configured, int) else list(configured)
+    run = Run(precision=precision, seed=answering.seed, parity_mean=answering.parity_mean, parity_p999=answering.parity_p999)
+    return Respondent(known, tokenizer, probed_engine(policy, tokenizer, run, slots=slots), stop_ids(policy, tokenizer))
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from instructloop.errors import RunFinished
+from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers
+from instructloop.loop.answer_sets import Asked, sample_answer_sets
 from instructloop.loop.chain import Chain
 from instructloop.loop.toy_data import freeze_toy_data
 from instructloop.recipes import RECIPES
@@ -32,10 +35,24 @@ def run_demo(out: Path, seed: int) -> None:
     sft, start = chain.sft(base), chain.start_of_ppo(base)
     reward = chain.reward(sft)
     policy = chain.ppo(start, reward, ptx=True)
-    _print_outcome(out, policy)
+    answers = _sample(out, policy, seed)
+    _print_outcome(out, policy, answers)
 
 
-def _print_outcome(out: Path, policy: Path) -> None:
+def _sample(out: Path, policy: Path, seed: int) -> Path:
+    """Answers of the policy for people to rank: with them the loop would turn again."""
+    text = RECIPES["tiny"]().text
+    asked = Asked(
+        models=(ModelShare(str(policy), 1.0),), prompts=out / "data" / "prompts", split="valid", num_answers=NumAnswers(4, 9),
+        answering=Answering(max_new_tokens=text.max_response, precision="fp32", seed=seed), text=text, out=out / "answers.jsonl",
+    )  # fmt: skip
+    try:
+        return sample_answer_sets(asked)
+    except RunFinished:
+        return asked.out
+
+
+def _print_outcome(out: Path, policy: Path, answers: Path) -> None:
     console = Console()
     table = Table(title="The loop in miniature: a toy model on toy data. Every part turned; the figures mean nothing beyond that.")
     for column in ("run", "figure", "", "seconds"):
@@ -44,6 +61,7 @@ def _print_outcome(out: Path, policy: Path) -> None:
         closing = json.loads((out / name / "finished.json").read_text())
         table.add_row(title, f"{closing[figure]:.3f}", meaning, f"{_seconds(out / name):.1f}")
     console.print(table)
+    console.print(f"Answers for people to rank, 4 to 9 to each prompt: {answers}", highlight=False, soft_wrap=True)
     console.print(f"The policy is an ordinary Hugging Face checkpoint: {policy}", highlight=False, soft_wrap=True)
 
 

@@ -30,6 +30,7 @@ from instructloop.evals.reward_report import margins, reward_report
 from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean, pair_hits
 from instructloop.loop.real_data import RANKING_ROOM
 from instructloop.model.policy import autocast, load_policy, response_logprobs
+from instructloop.model.pretrained import stop_ids
 from instructloop.model.scalar import ScalarModel, load_scalar
 from instructloop.protocols import Sampling
 from instructloop.recipes import RECIPES
@@ -187,7 +188,7 @@ def score_sequences(model: ScalarModel, sequences: Sequence[Sequence[int]], conf
 def answer(policy: PreTrainedModel, prompts: Sequence[Sequence[int]], config: Config, tokenizer: Tokenizer, *, seed: int) -> Rollout:
     """One answer per prompt at temperature 1; the same seeds for every policy."""
     engine = probed_engine(policy, tokenizer, config.run)
-    sampling = Sampling(max_new_tokens=config.text.max_response, stop_ids=frozenset({tokenizer.end_id}))
+    sampling = Sampling(max_new_tokens=config.text.max_response, stop_ids=stop_ids(policy, tokenizer))
     seeds = [derive(seed, "evaluation", row) for row in range(len(prompts))]
     return assemble(prompts, engine.generate(prompts, sampling, seeds), pad_id=tokenizer.pad_id)
 

@@ -24,6 +24,7 @@ from instructloop.evals.statistics import Interval, bootstrap_mean
 from instructloop.loop.recorded import closing_figures, recorded
 from instructloop.model.checkpoint import copy_checkpoint_dir, load_manifest
 from instructloop.model.policy import load_policy
+from instructloop.model.pretrained import stop_ids
 from instructloop.model.scalar import load_scalar
 from instructloop.protocols import Sampling
 from instructloop.records import Prompt
@@ -31,7 +32,7 @@ from instructloop.rollout.batch import Rollout, assemble
 from instructloop.steps.device import native_precision, place
 from instructloop.steps.laws import probed_engine
 from instructloop.steps.progress import Progress
-from instructloop.steps.provenance import model_identity
+from instructloop.steps.provenance import model_identity, require_same_rendering
 from instructloop.steps.running import write_json
 from instructloop.steps.scoring import reward_model_score
 from instructloop.store.snapshots import open_snapshot, read_split
@@ -107,6 +108,7 @@ class Jury:
     @classmethod
     def load(cls, inputs: SelectionInputs, text: Text, settings: Run, tokenizer: Tokenizer) -> "Jury":
         """Raises `CheckpointError` unless the reward model reads the ids that the policies write, `DataError` without prompts."""
+        require_same_rendering(text, {"reward model": inputs.reward})
         require_same(tokenizer, load_tokenizer(inputs.reward), ("policy", "reward model"))
         prompts = load_prompts(read_split(inputs.prompts, inputs.split, Prompt), tokenizer, text)
         print(prompts.dropped)
@@ -120,7 +122,7 @@ class Jury:
         """Let the checkpoint in `folder` answer, and score what it says."""
         policy = place(load_policy(folder, precision=self.settings.precision, tokenizer=self.tokenizer, context=self.text.context))
         engine = probed_engine(policy, self.tokenizer, self.settings)
-        sampling = Sampling(max_new_tokens=self.text.max_response, stop_ids=frozenset({self.tokenizer.end_id}))
+        sampling = Sampling(max_new_tokens=self.text.max_response, stop_ids=stop_ids(policy, self.tokenizer))
         seeds = [derive(self.settings.seed, "select", prompt.id) for prompt in self.prompts.records]
         rollout = assemble(self.prompts.ids, engine.generate(self.prompts.ids, sampling, seeds), pad_id=self.tokenizer.pad_id)
         return Judged(

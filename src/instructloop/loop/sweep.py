@@ -35,7 +35,7 @@ MAIN_FIGURES: Mapping[str, tuple[MainFigure, ...]] = {
     "pretrain": (MainFigure("valid_loss", higher_is_better=False),),
     "sft": (MainFigure("valid_loss", higher_is_better=False),),
     "reward": (MainFigure("held_out_accuracy", higher_is_better=True), MainFigure("valid_accuracy", higher_is_better=True)),
-    "ppo": (MainFigure("valid_heldout_score", higher_is_better=True), MainFigure("valid_score", higher_is_better=True)),
+    "ppo": (MainFigure("valid_heldout_score", higher_is_better=True), MainFigure("valid_end_score", higher_is_better=True)),
 }
 """Step -> figures, the first that its runs have: what was held out says more than what was trained on."""
 

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from instructloop.errors import CheckpointError, DataError, first_line
 from instructloop.model.ema import Ema
-from instructloop.model.pretrained import AVERAGED
+from instructloop.model.pretrained import AVERAGED, stop_ids
 from instructloop.model.scalar import ScalarModel
 from instructloop.model.silence import quietly
 from instructloop.records import RunManifest
@@ -31,6 +31,9 @@ from instructloop.text.tokenizer import Tokenizer
 
 MANIFEST = "manifest.json"
 CARD = "README.md"
+CONFIG_OF_THE_WRITER = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures")
+"""What config.json says of who wrote it and how, and not of what the model computes."""
+AVERAGED_NOTE = "\n## Averaged weights\n\nThese are averages over the updates; the figures are those of the raw weights in the folder above.\n"
 
 
 def save_checkpoint_dir(
@@ -43,8 +46,11 @@ def save_checkpoint_dir(
     """
     with _whole(Path(folder)) as new:
         _write(new, model, tokenizer, ema)
-        (new / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (new / CARD).write_text(card.rstrip() + "\n" + (_bias_note(model) if isinstance(model, ScalarModel) else ""), encoding="utf-8")
+        for place in (new, *([new / AVERAGED] if ema is not None else [])):
+            (place / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            note = _bias_note(model) if isinstance(model, ScalarModel) else ""
+            averaged = AVERAGED_NOTE if place != new else ""
+            (place / CARD).write_text(card.rstrip() + "\n" + note + averaged, encoding="utf-8")
 
 
 def copy_checkpoint_dir(source: str | Path, folder: str | Path) -> None:
@@ -88,6 +94,19 @@ def weights_hash(source: PreTrainedModel | ScalarModel | str | Path) -> str:
     return digest.hexdigest()
 
 
+def checkpoint_hash(folder: str | Path) -> str:
+    """SHA-256 over the weights and what config.json says of them (the bias of the score, rotary angles …), less versions and paths."""
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read: {error}", expected="the configuration of a Hugging Face checkpoint", remedy="copy or download it again"
+        ) from error
+    telling = {name: value for name, value in config.items() if name not in CONFIG_OF_THE_WRITER}
+    return hashlib.sha256(f"{weights_hash(folder)}\0{json.dumps(telling, sort_keys=True)}".encode()).hexdigest()
+
+
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
     """A path to make a folder at, which takes the place of `folder` once it is made."""
@@ -109,7 +128,9 @@ def _whole(folder: Path) -> Iterator[Path]:
 def _write(folder: Path, model: PreTrainedModel | ScalarModel, tokenizer: Tokenizer, ema: Ema | None) -> None:
     network = _network(model)
     if getattr(network, "generation_config", None) is not None:
-        network.generation_config.eos_token_id, network.generation_config.pad_token_id = tokenizer.end_id, tokenizer.pad_id
+        ends = sorted(stop_ids(network, tokenizer), key=lambda id_: (id_ != tokenizer.end_id, id_))
+        network.generation_config.eos_token_id = ends if len(ends) > 1 else tokenizer.end_id
+        network.generation_config.pad_token_id = tokenizer.pad_id
     network.config.pad_token_id = tokenizer.pad_id
     if isinstance(model, ScalarModel):
         network.config.score_bias = float(model.score_bias)

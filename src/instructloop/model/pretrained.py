@@ -119,6 +119,13 @@ def fit_vocabulary(model: PreTrainedModel, tokenizer: Tokenizer, source: str) ->
                     tensor[rows:] = tensor[:rows].mean(dim=0)
 
 
+def stop_ids(model: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
+    """The ids that end an answer: the tokenizer's end token, and those at which the checkpoint says it stops (chat models have several)."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    own = () if configured is None else (configured,) if isinstance(configured, int) else tuple(configured)
+    return frozenset({tokenizer.end_id, *own})
+
+
 def vocabulary_rows(model: PreTrainedModel) -> int:
     """Tokens that the model embeds; some checkpoints embed more than their tokenizer has."""
     return cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0]

@@ -39,7 +39,7 @@ def real_small() -> Config:
         run=Run(precision="bf16", micro_batch=16, save_every=50),
         pretrain=Pretrain(
             shape=ModelShape(layers=5, width=288, heads=4, vocab=4096, context=512),
-            optimizer=Optimizer(lr=2e-3, warmup=100, weight_decay=0.05), batch=8, length=512, updates=2200,
+            optimizer=Optimizer(lr=2e-3, warmup=100, weight_decay=0.05), batch=8, length=512, updates=1800,
         ),
         sft=SFT(optimizer=Optimizer(lr=5e-4), epochs=2, batch=32, pack=True),
         sft_ptx_init=SFT(optimizer=Optimizer(lr=5e-4), epochs=1, batch=32, pretraining_share=0.1, pretraining_length=128, pack=True),

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from instructloop.config import Precision
-from instructloop.errors import CheckpointError, ConfigError, DataError, LawBroken
+from instructloop.errors import CheckpointError, ConfigError, DataError
+from instructloop.model.finite import require_finite
 from instructloop.protocols import Generated, Sampling
 from instructloop.rollout.attention import context_length, use_engine_attention
 from instructloop.rollout.decoder import RowDecoder
@@ -139,7 +140,7 @@ class LocalEngine:
                 decoder.keep(kept_B)
                 row_B, id_B, finished_B = row_B[kept_B], id_B[kept_B], finished_B[kept_B]
             decoder.step(id_B)
-        _refuse_nonfinite(logp_BR)
+        require_finite({"ids_BR": ids_BR}, engine_logp_BR=logp_BR)
         return ids_BR, logp_BR
 
     def _batches(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -179,16 +180,6 @@ def _cast_trunk(model: PreTrainedModel, dtype: torch.dtype) -> None:
     for parameter in model.parameters():
         if id(parameter) not in kept:
             parameter.data = parameter.data.to(dtype)
-
-
-def _refuse_nonfinite(logp_BR: Tensor) -> None:
-    if not bool(logp_BR.isfinite().all()):
-        raise LawBroken(
-            "E1",
-            expected="finite log-probabilities of sampled tokens",
-            came=f"{int((~logp_BR.isfinite()).sum())} of {logp_BR.numel()} that are not",
-            usual_cause="the weights loaded last hold NaN or infinity",
-        )
 
 
 def _some(names: Any) -> str:

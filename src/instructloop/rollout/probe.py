@@ -27,6 +27,8 @@ PARITY_LIMIT: Mapping[str, float] = {"fp32": 1e-4, "fp64": 1e-9}
 """Law A2: largest |Δ log-probability|. In bf16 the limits are the settings `parity_mean` and `parity_p999`."""
 PROBE_LENGTHS = (1, 2, 3, 5, 8, 11, 13, 16)
 """Prompts of different lengths, so that rows of one batch stand at different positions."""
+PROBE_ROWS = 64
+"""Prompts of a probe: enough tokens for a 99.9th percentile to be more than the largest value."""
 PROBE_NEW_TOKENS = 24
 PROBE_CONTEXT = max(PROBE_LENGTHS) + PROBE_NEW_TOKENS
 """Context that the longest prompt and its answer fill."""
@@ -52,6 +54,18 @@ def random_prompts(vocab: int, *, seed: int, context: int = PROBE_CONTEXT) -> li
     longest = max(1, min(context, PROBE_CONTEXT) * max(PROBE_LENGTHS) // PROBE_CONTEXT)
     draw = generator(seed, "probe")
     return [torch.randint(vocab, (min(length, longest),), generator=draw).tolist() for length in PROBE_LENGTHS]
+
+
+def spoken_prompts(engine: Engine, start: Sequence[int], *, context: int, seed: int) -> list[list[int]]:
+    """Prompts in the model's own words, sampled from `start`: on ids that it never sees in a row, bf16 rounds far more coarsely."""
+    longest = max(1, min(context, PROBE_CONTEXT) * max(PROBE_LENGTHS) // PROBE_CONTEXT)
+    start = list(start)[:longest]
+    lengths = [max(len(start), min(PROBE_LENGTHS[row % len(PROBE_LENGTHS)], longest)) for row in range(PROBE_ROWS)]
+    if longest == len(start):
+        return [start] * PROBE_ROWS
+    seeds = [derive(seed, "probe prompt", row) for row in range(PROBE_ROWS)]
+    said = engine.generate([start] * PROBE_ROWS, Sampling(max_new_tokens=longest - len(start)), seeds)
+    return [[*start, *answer.ids][:length] for answer, length in zip(said, lengths, strict=True)]
 
 
 @torch.no_grad()

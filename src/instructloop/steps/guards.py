@@ -5,36 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from instructloop.errors import LawBroken
+from instructloop.model.finite import NotFinite
 from instructloop.steps.running import Run
 
 ENTROPY_FLOOR = 0.05
 """Share of the first iteration's entropy below which the policy has collapsed."""
 RATIO_DRIFT = 0.1
 """Distance of the mean ratio from 1, and nats per token from the sampling policy, that one iteration's updates should not exceed."""
-
-
-class NotFinite(LawBroken):
-    """Law E1: raised where a NaN or an infinity is found, before any weight is touched; `tensors` is the batch at fault."""
-
-    def __init__(self, name: str, found: Tensor, batch: Mapping[str, Any], *, kept_in: str = "") -> None:
-        super().__init__(
-            "E1",
-            expected=f"finite values in {name}",
-            came=f"{int((~torch.isfinite(found)).sum())} of {found.numel()} are not{kept_in}",
-            usual_cause="a learning rate that is too high, a broken checkpoint, or a scorer that divides by zero",
-        )
-        self.name, self.found, self.tensors = name, found, {**batch, name: found}
-
-
-def require_finite(batch: Mapping[str, Any], **tensors: Tensor) -> None:
-    """Raise `NotFinite` for the first of `tensors` that holds a NaN or an infinity."""
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise NotFinite(name, tensor.detach(), batch)
 
 
 @contextmanager
@@ -79,7 +56,7 @@ class Alarms:
                 f"the policy drifts from the one that sampled: mean ratio {metrics['ratio']:.3f}, {metrics['approx_kl']:.3f} nats per token; "
                 "is the learning rate too high?"
             )
-        if metrics["response_tokens"] > 0.95 * self.max_response > 1.5 * self.history["response_tokens"][0]:
+        if metrics["response_tokens"] > max(0.9 * self.max_response, 1.2 * self.history["response_tokens"][0]):
             held["length"] = f"answers run to {metrics['response_tokens']:.0f} of {self.max_response} tokens: the reward may pay for length"
         if metrics["entropy"] < ENTROPY_FLOOR * self.history["entropy"][0]:
             held["entropy"] = f"entropy fell to {metrics['entropy']:.3f} nats per token: the policy says one thing only"

@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from instructloop.algo.language import projected_nll
 from instructloop.config import Run
 from instructloop.data.demonstrations import TokenBatch
+from instructloop.model.finite import require_finite
 from instructloop.model.policy import autocast, hidden_states, project
-from instructloop.steps.guards import require_finite
 from instructloop.text.rendering import Rendered
 
 

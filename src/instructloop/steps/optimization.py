@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from instructloop.algo.schedules import lr_factor
 from instructloop.config import Optimizer
-from instructloop.steps.guards import NotFinite
+from instructloop.model.finite import NotFinite
 
 
 def make_optimizer(model: nn.Module, cfg: Optimizer) -> torch.optim.Optimizer:

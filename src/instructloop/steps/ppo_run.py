@@ -21,7 +21,9 @@ from instructloop.data.prompts import load_prompts
 from instructloop.errors import ConfigError
 from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.ema import Ema
+from instructloop.model.finite import require_finite
 from instructloop.model.policy import load_policy
+from instructloop.model.pretrained import stop_ids
 from instructloop.model.scalar import ScalarModel, load_scalar, scalar_from_policy
 from instructloop.protocols import Sampling, Scorer
 from instructloop.records import Document, Prompt
@@ -29,14 +31,14 @@ from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.sampling import training_sampling
 from instructloop.steps.device import on_this_machine, place
-from instructloop.steps.guards import Alarms, offender_kept, require_finite
+from instructloop.steps.guards import Alarms, offender_kept
 from instructloop.steps.language import mean_nll, rows_batch
-from instructloop.steps.laws import load_engine, require_engine_parity, require_unit_ratio
+from instructloop.steps.laws import load_engine, require_engine_parity, require_small_gap, require_unit_ratio
 from instructloop.steps.optimization import make_optimizer
-from instructloop.steps.provenance import describe_run, model_card
+from instructloop.steps.provenance import describe_run, model_card, require_same_rendering
 from instructloop.steps.running import Run, open_run, timed
 from instructloop.steps.scoring import reward_model_score, text_score, texts
-from instructloop.steps.step3_ppo import Coefficients, Iteration, Metrics, Models, Optimizers, ppo_iteration
+from instructloop.steps.step3_ppo import Coefficients, Iteration, Metrics, Models, Optimizers, end_score, ppo_iteration
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, require_same
 
@@ -81,8 +83,8 @@ class World:
     @property
     def sampling(self) -> Sampling:
         cfg = self.config
-        stop_ids = frozenset({self.tokenizer.end_id})
-        return training_sampling(Sampling(max_new_tokens=cfg.text.max_response, temperature=cfg.ppo.temperature, stop_ids=stop_ids))
+        ends = stop_ids(self.models.policy, self.tokenizer)
+        return training_sampling(Sampling(max_new_tokens=cfg.text.max_response, temperature=cfg.ppo.temperature, stop_ids=ends))
 
     def prompts(self, iteration: int) -> list[Sequence[int]]:
         """The prompts of one iteration: pass after pass over all of them, each in its own order."""
@@ -105,6 +107,7 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
     """Improve a policy with PPO against a reward model (or `scorer`); returns the directory of the policy, EMA beside it."""
     config = on_this_machine(config)
     _require_inputs(config, inputs, scorer)
+    require_same_rendering(config.text, {"policy": inputs.policy, "reward model": inputs.reward, "held-out reward model": inputs.heldout_reward})
     tokenizer = load_tokenizer(inputs.policy)
     for role, model in (("reward model", inputs.reward), ("held-out reward model", inputs.heldout_reward)):
         if model is not None:
@@ -130,7 +133,8 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
         metrics = _iterate(run, world, optimizers, at)
         for alarm in alarms.check(metrics):
             print(f"alarm at iteration {iteration}: {alarm}", file=sys.stderr)
-        run.log(iteration, metrics | {"alarms": float(len(alarms.raised))})
+        ringing = {f"alarm/{kind}": 1.0 for kind in alarms.raised}
+        run.log(iteration, metrics | {"alarms": float(len(alarms.raised)), **ringing})
 
     with offender_kept(run):
         closing = look_at_validation(world)
@@ -150,6 +154,7 @@ def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> M
         load_engine(world.engine, world.models.policy, version=at.number)
         rollout, metrics = ppo_iteration(world.models, world.engine, world.prompts(at.number), world.pretraining(at.number), optimizers, at)
         require_unit_ratio(metrics["ratio_first_error"], world.config)
+        require_small_gap(metrics, world.config)
     tokens = int(rollout.mask_BR.sum())
     if at.number % at.cfg.samples_every == 0:
         run.sample(at.number, _samples(rollout, world.tokenizer))
@@ -168,6 +173,7 @@ def look_at_validation(world: World) -> Metrics:
         scores["valid_heldout_score"] = world.heldout_score(rollout)
     require_finite(vars(rollout), **scores)
     figures = {name: float(score_B.double().mean()) for name, score_B in scores.items()}
+    figures["valid_end_score"] = float(end_score(rollout, scores["valid_score"], cfg.ppo).double().mean())
     if world.held_out_text:
         figures["pretraining_loss"] = mean_nll(world.models.policy, [rows_batch(rows) for rows in world.held_out_text], cfg.run)
     return figures
@@ -175,7 +181,7 @@ def look_at_validation(world: World) -> Metrics:
 
 def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scorer | None) -> World:
     train, valid = (load_prompts(read_split(inputs.prompts, split, Prompt), tokenizer, config.text) for split in ("train", "valid"))
-    print(train.dropped)
+    print(f"train: {train.dropped}\nvalid: {valid.dropped}")
     train.dropped.require_some("prompts")
     valid.dropped.require_some("validation prompts")
     text, held_out = _pretraining_text(config, inputs, tokenizer)

@@ -16,8 +16,9 @@ import torch
 import transformers
 
 import instructloop
-from instructloop.config import Config
-from instructloop.model.checkpoint import weights_hash
+from instructloop.config import Config, Text
+from instructloop.errors import ConfigError
+from instructloop.model.checkpoint import MANIFEST, checkpoint_hash, load_manifest
 from instructloop.records import Provenance, RunManifest, Snapshot
 from instructloop.text.tokenizer import Tokenizer
 
@@ -58,8 +59,8 @@ def describe_run(
 
 
 def model_identity(model: Path | str) -> str:
-    """The hash of the weights in a folder, or the hub id that a model is loaded by: what manifests and records name it with."""
-    return weights_hash(Path(model)) if Path(model).exists() else f"hub:{model}"
+    """The hash of the checkpoint in a folder, or the hub id that a model is loaded by: what manifests and records name it with."""
+    return checkpoint_hash(Path(model)) if Path(model).exists() else f"hub:{model}"
 
 
 def environment() -> dict[str, str]:
@@ -92,3 +93,21 @@ def model_card(step: str, manifest: RunManifest, figures: Mapping[str, Any], *, 
         f"# {step} · {manifest.run_id}\n\nMade by instructloop {manifest.code_version}, step `{step}`, seed {manifest.seed}.\n\n"
         f"```\n{manifest.command}\n```\n\n{note}\n\n## Data\n\n{data}\n\n## Figures\n\n| figure | value |\n|---|---|\n{rows}\n"
     )
+
+
+def require_same_rendering(text: Text, models: Mapping[str, str | None]) -> None:
+    """Raise `ConfigError` unless each model that we fine-tuned was trained with the template and the separator of `text`.
+
+    Role -> directory or hub id. A base reads running text, and models made elsewhere do not say: both go with any rendering.
+    """
+    for role, source in models.items():
+        if source is None or not (Path(source) / MANIFEST).exists() or (manifest := load_manifest(source)).step == "pretrain":
+            continue
+        trained: Mapping[str, Any] = manifest.config.get("text") or {}
+        for name in ("template", "separator"):
+            if name in trained and trained[name] != getattr(text, name):
+                raise ConfigError(
+                    f"text.{name} is {getattr(text, name)!r}, and the {role} {source} was trained with {trained[name]!r}",
+                    expected="prompts that look as they did in training",
+                    remedy=f"give the recipe that it was trained with, or set text.{name}",
+                )

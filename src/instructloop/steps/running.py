@@ -28,6 +28,7 @@ from typing import Any, Protocol
 import torch
 
 from instructloop.errors import DataError, Interrupted, ResumeError, RunFinished, first_line
+from instructloop.model.finite import require_finite
 from instructloop.protocols import MetricSink
 from instructloop.records import RunManifest
 from instructloop.steps.progress import Progress, require_tensorboard, tensorboard_sink
@@ -119,13 +120,16 @@ class Run:
             write_json(path, self.manifest.to_json())
 
     def _save(self, done: int, state: Mapping[str, Stateful]) -> None:
+        saved = {name: item.state_dict() for name, item in state.items()}
+        for name, tensor in _tensors(saved):
+            require_finite({}, **{f"{name} after update {done}": tensor})  # the checkpoint before stays (law E1)
         checkpoints = self.folder / "checkpoints"
         final, partial = checkpoints / f"update-{done:06d}", checkpoints / f".writing-{done:06d}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         lengths = {name: _size(self.folder / name) for name in LOGS}
         with open(partial / "state.pt", "wb") as file:
-            torch.save({"done": done, "lengths": lengths, "state": {name: item.state_dict() for name, item in state.items()}}, file)
+            torch.save({"done": done, "lengths": lengths, "state": saved}, file)
             _flush(file)
         sync(partial)
         partial.rename(final)
@@ -302,6 +306,17 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {prefix: value}
     return {key: leaf for name, item in value.items() for key, leaf in _flat(item, f"{prefix}.{name}" if prefix else str(name)).items()}
+
+
+def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Every floating-point tensor in nested dictionaries and lists, by its place."""
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point():
+            yield name, value
+        return
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items:
+        yield from _tensors(item, f"{name}.{key}" if name else str(key))
 
 
 def _append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from instructloop.algo.seeds import derive
 from instructloop.config import Text
+from instructloop.model.pretrained import stop_ids
 from instructloop.protocols import Sampling
 from instructloop.records import Demonstration
 from instructloop.rollout.engine import LocalEngine
@@ -30,7 +31,7 @@ def continuations(
 ) -> list[dict[str, Any]]:
     """What the policy, as it is after update `at`, makes of each prompt at temperature 1; the same noise every time."""
     load_engine(engine, policy, version=at + 1)
-    sampling = Sampling(max_new_tokens=max_new_tokens, stop_ids=frozenset({tokenizer.end_id}))
+    sampling = Sampling(max_new_tokens=max_new_tokens, stop_ids=stop_ids(policy, tokenizer))
     seeds = [derive(0, "samples", row) for row in range(len(prompts))]
     answers = engine.generate(prompts, sampling, seeds)
     return [

@@ -12,6 +12,7 @@ from instructloop.config import Config
 from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.model.checkpoint import save_checkpoint_dir
 from instructloop.model.policy import new_policy
+from instructloop.model.pretrained import master_dtype
 from instructloop.records import Document
 from instructloop.steps.device import on_this_machine, place
 from instructloop.steps.guards import offender_kept
@@ -54,7 +55,7 @@ def pretrain(config: Config, inputs: PretrainInputs, folder: Path, *, allow_inex
     train.require_length(cfg.length)
     valid.require_length(cfg.length)
 
-    policy = place(new_policy(cfg.shape, tokenizer, seed=config.run.seed))
+    policy = place(new_policy(cfg.shape, tokenizer, seed=config.run.seed, dtype=master_dtype(config.run.precision)))
     engine = require_engine_parity(policy, tokenizer, config)
     beginnings = valid.spaced(rows=SAMPLES_SHOWN, length=min(BEGINNING, cfg.length - 1)).tolist()
     optimizer = make_optimizer(policy, cfg.optimizer)

@@ -19,7 +19,7 @@ from instructloop.data.order import rows_of_update, updates_per_epoch
 from instructloop.data.pretraining import TokenStream, token_cache, token_stream
 from instructloop.errors import ConfigError
 from instructloop.model.checkpoint import copy_checkpoint_dir, save_checkpoint_dir
-from instructloop.model.dropout import residual_dropout
+from instructloop.model.dropout import residual_branches, residual_dropout
 from instructloop.model.policy import load_policy
 from instructloop.records import Demonstration, Document
 from instructloop.steps.device import on_this_machine, place
@@ -27,7 +27,7 @@ from instructloop.steps.guards import offender_kept
 from instructloop.steps.language import accumulate_language_loss, count_targets, in_micro_batches, mean_nll, rows_batch, tokens_of
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
-from instructloop.steps.provenance import describe_run, model_card
+from instructloop.steps.provenance import describe_run, model_card, require_same_rendering
 from instructloop.steps.running import Run, open_run, timed
 from instructloop.steps.samples import continuations, first_prompts
 from instructloop.store.snapshots import open_snapshot, read_split
@@ -53,8 +53,9 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     """Fine-tune a base model on demonstrations; a checkpoint per epoch, and the one with the lowest validation loss in `model/`."""
     config = on_this_machine(config)
     cfg: SFT = getattr(config, stage)
-    _require_text_for_mixing(cfg, config, inputs)
+    _require_text_for_mixing(cfg, config, inputs, stage)
     demonstrations = open_snapshot(inputs.demonstrations)
+    require_same_rendering(config.text, {"model": inputs.model})
     tokenizer = load_tokenizer(inputs.model)
     snapshots = {"demonstrations": demonstrations, "pretraining": open_snapshot(inputs.pretraining) if inputs.pretraining else None}
     manifest = describe_run(stage, config, run_id=folder.name, snapshots=snapshots, models={"base": inputs.model}, tokenizer=tokenizer)
@@ -62,7 +63,7 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
 
     splits = (read_split(inputs.demonstrations, split, Demonstration) for split in ("train", "valid"))
     (train, dropped), (valid, dropped_valid) = (load_demonstrations(records, tokenizer, config.text, loss_on=cfg.loss_on) for records in splits)
-    print(dropped)
+    print(f"train: {dropped}\nvalid: {dropped_valid}")
     dropped.require_some("demonstrations")
     dropped_valid.require_some("validation demonstrations")
     shown = first_prompts(read_split(inputs.demonstrations, "valid", Demonstration), tokenizer, config.text)
@@ -74,6 +75,8 @@ def train_sft(config: Config, inputs: SFTInputs, folder: Path, *, stage: Stage =
     if text is not None:
         text.require_length(cfg.pretraining_length)
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
+    if cfg.residual_dropout:
+        residual_branches(policy)  # refuses an architecture it does not know before anything is written
     engine = require_engine_parity(policy, tokenizer, config)
 
     plan = Plan(cfg=cfg, config=config, train=train, text=text, pad_id=tokenizer.pad_id)
@@ -159,7 +162,13 @@ def best_epoch(run: Run) -> tuple[int, list[float]]:
     return 1 + losses.index(min(losses)), losses
 
 
-def _require_text_for_mixing(cfg: SFT, config: Config, inputs: SFTInputs) -> None:
+def _require_text_for_mixing(cfg: SFT, config: Config, inputs: SFTInputs, stage: Stage) -> None:
+    if inputs.pretraining is not None and not cfg.pretraining_share:
+        raise ConfigError(
+            f"pretraining text is given and the stage {stage} mixes none in",
+            expected="text for a stage with a pretraining_share above 0",
+            remedy="leave --pretraining out, or set pretraining_share",
+        )
     if cfg.pretraining_share and inputs.pretraining is None:
         raise ConfigError(
             f"the recipe mixes {cfg.pretraining_share:.0%} pretraining text in and none is given",

@@ -22,14 +22,15 @@ from instructloop.data.demonstrations import load_demonstrations
 from instructloop.data.order import rows_of_update, updates_per_epoch
 from instructloop.errors import DataError, LawBroken
 from instructloop.model.checkpoint import save_checkpoint_dir
+from instructloop.model.finite import require_finite
 from instructloop.model.policy import autocast, load_policy
 from instructloop.model.scalar import ScalarModel, scalar_from_policy
 from instructloop.records import Demonstration, Ranking
 from instructloop.steps.device import device, on_this_machine, place
-from instructloop.steps.guards import offender_kept, require_finite
+from instructloop.steps.guards import offender_kept
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
-from instructloop.steps.provenance import describe_run, model_card
+from instructloop.steps.provenance import describe_run, model_card, require_same_rendering
 from instructloop.steps.running import open_run, timed, write_json
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import load_tokenizer
@@ -67,6 +68,7 @@ ALL_RANKINGS = Selection("all", lambda _: True)
 def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selection: Selection = ALL_RANKINGS, allow_inexact: bool = False) -> Path:
     """Train a reward model on the rankings of the split `train` that `selection` admits; returns its directory."""
     config = on_this_machine(config)
+    require_same_rendering(config.text, {"model": inputs.model})
     cfg, tokenizer = config.reward, load_tokenizer(inputs.model)
     snapshots = {"rankings": open_snapshot(inputs.rankings), "demonstrations": open_snapshot(inputs.demonstrations)}
     manifest = describe_run("reward", config, run_id=folder.name, snapshots=snapshots, models={"trunk": inputs.model}, tokenizer=tokenizer)
@@ -74,9 +76,9 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
 
     train, dropped = load_rankings(filter(selection.admits, read_split(inputs.rankings, "train", Ranking)), tokenizer, config.text)
-    valid, _ = load_rankings(read_split(inputs.rankings, "valid", Ranking), tokenizer, config.text)
+    valid, dropped_valid = load_rankings(read_split(inputs.rankings, "valid", Ranking), tokenizer, config.text)
     demonstrations, dropped_demonstrations = load_demonstrations(read_split(inputs.demonstrations, "train", Demonstration), tokenizer, config.text)
-    print(dropped)
+    print(f"train: {dropped}\nvalid: {dropped_valid}\ndemonstrations: {dropped_demonstrations}")
     dropped_demonstrations.require_some("demonstrations")
     plan = Plan(cfg=cfg, config=config, items=batch_elements(train, cfg), prompts=len(train), pad_id=tokenizer.pad_id)
     policy = place(load_policy(inputs.model, precision=config.run.precision, tokenizer=tokenizer, context=config.text.context))
@@ -90,9 +92,10 @@ def train_reward(config: Config, inputs: RewardInputs, folder: Path, *, selectio
             metrics = reward_update(reward, optimizer, plan, update)
         run.log(update, metrics)
 
-    centred = center_on(reward, [rendered.ids for rendered in demonstrations], config, pad_id=tokenizer.pad_id)
+    with offender_kept(run):
+        centred = center_on(reward, [rendered.ids for rendered in demonstrations], config, pad_id=tokenizer.pad_id)
+        figures = agreement(score_rankings(reward, valid, config, pad_id=tokenizer.pad_id), valid)
     write_json(folder / DEMONSTRATION_SCORES, {"scores": centred})
-    figures = agreement(score_rankings(reward, valid, config, pad_id=tokenizer.pad_id), valid)
     card = model_card("reward model", manifest, figures, note="`score_bias` in config.json is to be added to transformers' score.")
     save_checkpoint_dir(folder / "model", reward, tokenizer, manifest=manifest, card=card)
     run.finish({**figures, "rankings": len(train), "updates": plan.updates})
@@ -211,6 +214,7 @@ def center_on(reward: ScalarModel, demonstrations: Sequence[Sequence[int]], conf
     states_ND = _end_states(reward, demonstrations, config, pad_id=pad_id)
     reward.shift(-float(reward.read(states_ND).double().mean()))
     score_N = reward.read(states_ND)
+    require_finite({"demonstrations": demonstrations}, score_N=score_N)
     if abs(left := float(score_N.double().mean())) > BIAS_TOLERANCE:
         raise LawBroken(
             "C7", expected=f"a mean within {BIAS_TOLERANCE}", came=f"{left}", usual_cause="scores so large that float32 cannot hold the difference"

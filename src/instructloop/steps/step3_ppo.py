@@ -23,12 +23,12 @@ from instructloop.algo.rewards import end_scores, kl_estimate, shaped_rewards
 from instructloop.algo.seeds import derive, permutation
 from instructloop.config import PPO, Run
 from instructloop.model.ema import Ema
+from instructloop.model.finite import require_finite
 from instructloop.model.policy import autocast, response_logprobs
 from instructloop.model.scalar import ScalarModel
 from instructloop.protocols import Engine, Sampling
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.steps.device import device
-from instructloop.steps.guards import require_finite
 from instructloop.steps.language import accumulate_language_loss, count_targets, rows_batch
 from instructloop.steps.optimization import gradient_norm, optimizer_step
 
@@ -93,6 +93,7 @@ def ppo_iteration(
     for epoch in range(at.cfg.inner_epochs):
         losses += [update(models, optimizers, rollout[rows_B], next(pretraining), at) for rows_B in minibatches(rollout, at, epoch)]
     metrics = rollout_metrics(rollout) | mean_of(losses) | {"ratio_first_error": losses[0]["ratio_error"]}
+    metrics["end_score"] = float(end_score(rollout, rollout.score_B, at.cfg).double().mean())
     adjust(at.coefs, models.policy, rollout, metrics, at)
     return rollout, metrics
 
@@ -119,13 +120,18 @@ def collect(models: Models, engine: Engine, prompts: Sequence[Sequence[int]], at
         rollout = replace(rollout, logp_old_BR=rollout.engine_logp_BR.to(rollout.logp_old_BR))
 
     mask_BR = rollout.mask_BR
-    score_B = end_scores(rollout.score_B, rollout.ended_B, mode=cfg.missing_end, missing_score=cfg.missing_end_score)
+    score_B = end_score(rollout, rollout.score_B, cfg)
     kl_BR = kl_estimate(rollout.logp_old_BR, rollout.logp_ref_BR, cfg.kl.estimator)
     reward_BR = shaped_rewards(score_B, kl_BR, mask_BR, coef=at.coefs.reward_kl)
     if cfg.whiten_rewards:
         reward_BR = scale_by_std(reward_BR, mask_BR, masked_moments(reward_BR, mask_BR)[1])
     advantage_BR, return_BR = gae(reward_BR, rollout.value_BR, mask_BR, gamma=cfg.gamma, lam=cfg.lam)
     return replace(rollout, reward_BR=reward_BR, advantage_BR=advantage_BR, return_BR=return_BR)
+
+
+def end_score(rollout: Rollout, score_B: Tensor, cfg: PPO) -> Tensor:
+    """What the last token of each answer earns [B]: its score, less where the answer hit the cap (law B5)."""
+    return end_scores(score_B, rollout.ended_B, mode=cfg.missing_end, missing_score=cfg.missing_end_score)
 
 
 def update(models: Models, optimizers: Optimizers, minibatch: Rollout, pretraining_BT: Tensor, at: Iteration) -> Metrics:
