@@ -57,8 +57,8 @@ class Reading:
     follows: float = 0.0
     true: float | None = None
     """None where nothing can be true or false."""
-    strays: list[str] = field(default_factory=list[str])
-    """Sentences that the task has no place for."""
+    strays: dict[str, str] = field(default_factory=dict[str, str])
+    """Sentences that the task has no place for, each with what is wrong with it if the task knows."""
     reasons: list[str] = field(default_factory=list[str])
 
 

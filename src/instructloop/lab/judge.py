@@ -4,7 +4,7 @@ Its noise-free utility is the gold score. Nothing else earns credit where the in
 copied, mistaken or endless answers score next to nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,10 +66,11 @@ def judge(prompt: str, answer: str) -> Verdict:
     if not given.words:
         return Verdict(0.0, 0.0 if ask.clauses else None, 0.0 if task.factual else None, 0.0, 0.0, ask.kinds, ("says nothing",))
     reading = task.read(ask, given)
-    strays = [stray for stray in reading.strays if stray not in COURTESIES]
+    strays = {stray: wrong for stray, wrong in reading.strays.items() if stray not in COURTESIES}
     follows = reading.follows * min(1.0, 2 / (len(strays) + 1))
     failed = [clause for clause in ask.clauses if not holds(clause, ask, given)]
     lies = [sentence for sentence in strays if _is_lie(sentence)]
+    strays |= {lie: f"adds what is not true: {lie}" for lie in lies}
     untidy = _untidiness(given, strays, task.longest)
     reasons = [*(["does not do what was asked"] if follows == 0 else []), *reading.reasons, *(reason(clause, ask, given) for clause in failed)]
     return Verdict(
@@ -79,14 +80,15 @@ def judge(prompt: str, answer: str) -> Verdict:
         clean=min((value for value, _ in untidy), default=1.0),
         polite=float(not given.rude),
         failed=tuple(clause.kind for clause in failed),
-        reasons=tuple(dict.fromkeys([*reasons, *(f"adds what is not true: {lie}" for lie in lies), *(text for _, text in untidy)])),
+        reasons=tuple(dict.fromkeys([*reasons, *(text for _, text in untidy)])),
     )
 
 
-def _untidiness(given: Answer, strays: Sequence[str], longest: int) -> list[tuple[float, str]]:
+def _untidiness(given: Answer, strays: Mapping[str, str], longest: int) -> list[tuple[float, str]]:
     """What is not clean about an answer: the value that is left, and the reason."""
-    found = [(0.0, remark(stray) or f'adds "{_shortened(stray)}"') for stray in strays]
-    if strays and strays == [given.sentences[-1]] and strays[0][-1] not in '.!?"':
+    found = [(0.0, wrong or remark(stray) or f'adds "{_shortened(stray)}"') for stray, wrong in strays.items()]
+    last = given.sentences[-1]
+    if list(strays) == [last] and last[-1] not in '.!?"':
         found = [(_UNFINISHED, "stops in the middle of a sentence")]
     if given.repeats:
         found.append((0.0, "repeats itself"))

@@ -7,7 +7,7 @@ from random import Random
 
 from instructloop.lab.answers import Answer
 from instructloop.lab.frames import Frame, frames, read_any
-from instructloop.lab.words import COATS, DAYS, DISHES, GAINS, GLAD, PAST, PETS, PLACES, SAD, WEATHER, WOMEN, possessive, pronoun
+from instructloop.lab.words import COATS, DAYS, DISHES, GAINS, GLAD, PAST, PETS, PLACES, SAD, WEATHER, WOMEN, pronoun
 from instructloop.lab.world import Cast
 
 Scene = Mapping[str, str]
@@ -23,10 +23,10 @@ DETAILS: Mapping[str, Frame] = {
     "friend": Frame("{Friend:person} was there too."),
     "mood": Frame("{Who} was very {mood}."),
     "dish": Frame("Later {who} ate some {dish}."),
-    "animal": Frame("{Who} had {his} {animal:pet} with {him}."),
+    "animal": Frame("{Who} had {a animal:pet} with {him}."),
 }
 """Sentences that add to it."""
-UNTOLD = ("who", "pro", "his", "him")
+UNTOLD = ("who", "pro", "him")
 """Slots that add nothing to a scene."""
 _READABLE = (*MAIN, *DETAILS.values())
 
@@ -46,7 +46,7 @@ def tell(scene: Scene, chance: Random) -> str:
     """The passage: the event comes first or after the weather, the other details in any order."""
     person = scene["person"]
     who = person if "friend" in scene else pronoun(person)
-    words = {**scene, "who": who, "his": possessive(person), "him": "her" if person in WOMEN else "him"}
+    words = {**scene, "who": who, "him": "her" if person in WOMEN else "him"}
     details = [detail for detail in DETAILS if detail in scene]
     chance.shuffle(details)
     if "weather" in details and chance.random() < 0.6:

@@ -52,10 +52,9 @@ def read(ask: Ask, answer: Answer) -> Reading:
     named = items(answer)
     found = [word for word in sought if word in named]
     wrong = [item for item in named if item not in sought]
-    reading = Reading(strays=[sentence for sentence in answer.sentences if not list_items(sentence)])
+    reading = Reading(strays={sentence: "" for sentence in answer.sentences if not list_items(sentence)})
     if repeated := [item for place, item in enumerate(named) if item in named[:place]]:
-        reading.strays += repeated[:1]
-        reading.reasons.append(f"gives {repeated[0]} twice")
+        reading.strays[repeated[0]] = f"gives {repeated[0]} twice"
     if found:
         reading.follows, reading.true = len(found) / len(sought), 1 - len(wrong) / len(named)
         reading.reasons += [f"misses {word}" for word in sought if word not in named]

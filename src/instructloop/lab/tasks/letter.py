@@ -53,7 +53,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
             wrong = [value for key, value in values.items() if key in ask.slots and ask.slots[key] != value]
             served = _check(reading, sentence, not wrong, f"is about the {''.join(wrong[:1])}") or served
         elif sentence not in _CLOSINGS and read_any((*_MORE[ask.slots["purpose"]], *_ANYWHERE), sentence) is None:
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
     reading.follows = (greeted + served + signed) / _PARTS if served or (greeted and signed) else 0.0
     missing = {"has no right greeting": greeted, "does not say what it is written for": served, "is not signed by the sender": signed}
     reading.reasons += [text for text, there in missing.items() if not there]
@@ -63,8 +63,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
 def _check(reading: Reading, sentence: str, right: bool, wrong: str) -> bool:
     """Pass on whether a part is right; a wrong one is a stray with its reason."""
     if not right:
-        reading.strays.append(sentence)
-        reading.reasons.append(wrong)
+        reading.strays[sentence] = wrong
     return right
 
 

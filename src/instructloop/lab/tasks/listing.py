@@ -32,13 +32,12 @@ def read(ask: Ask, answer: Answer) -> Reading:
     members = {member.lower() for member in CATEGORIES[ask.slots["category"]]}
     named = items(answer)
     wrong = [item for item in named if item not in members]
-    reading = Reading(strays=[sentence for sentence in answer.sentences if not list_items(sentence)])
+    reading = Reading(strays={sentence: "" for sentence in answer.sentences if not list_items(sentence)})
     if repeated := [item for place, item in enumerate(named) if item in named[:place]]:
-        reading.strays += repeated[:1]
-        reading.reasons.append(f"names {repeated[0]} twice")
+        reading.strays[repeated[0]] = f"names {repeated[0]} twice"
     wanted = NUMBERS[ask.slots["number"]]
     if len(wrong) < len(named):
-        reading.follows = wanted / len(named) if len(named) > wanted + 2 else 1.0
+        reading.follows = wanted / len(named) if len(named) > wanted + 2 else min(1.0, len(set(named)) / wanted)
         reading.true = 1 - len(wrong) / len(named)
         reading.reasons += [f"the {item} is none of the {ask.slots['category']}" for item in wrong]
     return reading

@@ -9,7 +9,7 @@ from instructloop.lab.frames import Frame
 from instructloop.lab.words import capitalised
 from instructloop.lab.world import ATTRIBUTES, FACTS, Attribute, Cast
 
-_QUESTIONS: dict[str, tuple[str, str, str]] = {
+QUESTIONS: dict[str, tuple[str, str, str]] = {
     "town": ("Where does {person} live?", "In which town does {person} live?", "where {person} lives"),
     "job": ("What is the job of {person}?", "What work does {person} do?", "what the job of {person} is"),
     "pet": ("Which pet does {person} have?", "What animal does {person} have?", "which pet {person} has"),
@@ -30,7 +30,7 @@ _HELD_OUT = ("I would like to know {ask}.", "Please say {ask}.", "Can you tell m
 
 
 def _phrasings(attribute: str) -> tuple[Template, ...]:
-    first, second, indirect = _QUESTIONS[attribute]
+    first, second, indirect = QUESTIONS[attribute]
     asked = [*(form.replace("{ask}", direct) for form in _DIRECT for direct in (first, second)), *(form.replace("{ask}", indirect) for form in _INDIRECT)]
     kept = [form.replace("{ask}", indirect) for form in _HELD_OUT]
     given = {"attribute": attribute}
@@ -71,7 +71,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
     for sentence in answer.sentences:
         value = attribute.value_in(sentence, subject)
         if value is None:
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
             continue
         reading.follows = 1.0
         reading.true = float(reading.true in (None, 1.0) and value == right)

@@ -75,7 +75,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
     for sentence in answer.sentences:
         values = {} if sentence in UNSAID else read_any(_ANSWERS[asked], capitalised(sentence))
         if values is None:
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
             continue
         reading.follows = 1.0
         wrong = _wrong(values, scene, asked)

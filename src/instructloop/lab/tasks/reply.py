@@ -74,7 +74,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
     for sentence in answer.sentences:
         values = read_any(fitting, sentence)
         if values is None:
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
             continue
         met = read_any(_CORES[situation], sentence) is not None
         reading.follows = 1.0 if met else max(reading.follows, 0.4)

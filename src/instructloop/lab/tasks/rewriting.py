@@ -7,12 +7,12 @@ from instructloop.errors import DataError
 from instructloop.lab.answers import Answer
 from instructloop.lab.asking import Ask, Reading, Slots, Task, templates
 from instructloop.lab.frames import Frame, frames, read_any
-from instructloop.lab.words import DISHES, GAINS, GLAD, PAST, PETS, PLACES, SAD, possessive, pronoun
+from instructloop.lab.words import DISHES, GAINS, GLAD, PAST, PLACES, SAD, possessive, pronoun
 from instructloop.lab.world import Cast
 
 EVENTS = frames(
     "{Person} {did} {a object} in the {place}.",
-    "{Person} went to the {place} with {his} {animal:pet}.",
+    "{Person} went to the {place} with {his} mother.",
     "{Person} {did} {his} {object}.",
     "{Person} {did} {a object} and was {mood}.",
     "{Person} lost {his} {object} and {pro} was {mood}.",
@@ -59,7 +59,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
     for sentence in answer.sentences:
         values = _changed(ask, shape, sentence)
         if values is None:
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
             continue
         shifted = _shift(ask, values)
         reading.follows = max(reading.follows, shifted)
@@ -92,7 +92,7 @@ def draw(chance: Random, cast: Cast, given: Slots) -> dict[str, str]:
     """A sentence, and the person it is to be about."""
     person, new = chance.sample(cast.people, 2)
     words = {"person": person, "his": possessive(person), "pro": pronoun(person), "did": chance.choice(list(PAST.values()))}
-    words |= {"object": chance.choice(cast.objects), "place": chance.choice(PLACES), "animal": chance.choice(PETS)}
+    words |= {"object": chance.choice(cast.objects), "place": chance.choice(PLACES)}
     frame = chance.choice(_SOURCES[given["change"]])
     glad = "lost" not in frame.text and words["did"] in GAINS
     sentence = frame.fill(words | {"mood": chance.choice(GLAD if glad else SAD), "dish": chance.choice(DISHES)})

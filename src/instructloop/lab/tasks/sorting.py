@@ -75,7 +75,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
         told = sentence if "small" not in ask.kinds else capitalised(sentence)
         values = read_any((_FULL[ask.slots["matter"]], *_SHORT), told)
         if values is None or values["label"] not in _LABELS[ask.slots["matter"]] or values.get("produce") not in (None, ask.slots.get("produce")):
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
             continue
         reading.follows = 1.0
         reading.true = float(reading.true in (None, 1.0) and values["label"] == right)

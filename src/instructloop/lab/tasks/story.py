@@ -6,14 +6,14 @@ from random import Random
 from instructloop.lab.answers import Answer
 from instructloop.lab.asking import Ask, Reading, Slots, Task, templates
 from instructloop.lab.frames import Frame, frames, read_any
-from instructloop.lab.words import ANIMALS, GAINS, GLAD, NUMBERS, OPENINGS, PAST, PLACES, PRONOUNS, SAD, TOWNS, WOMEN, pronoun, with_article
+from instructloop.lab.words import ANIMALS, GAINS, GLAD, NUMBERS, OPENINGS, PAST, PLACES, PRONOUNS, SAD, WOMEN, pronoun, with_article
 from instructloop.lab.world import Cast
 
 _BEGINNINGS = frames(
     "Once there was {a hero:role}.",
     "Once there was {a hero:role} called {called:person}.",
     "Once there was {a child} called {person}.",
-    "Once {person} lived in {town}.",
+    "Once {person} lived near the {place}.",
 )
 _HEADS = ("{Who}", "{when:opening} {who}", "{when:opening} {who} called {called:person}")
 _TAILS = ("{did} {a object}.", "{did} {a object} in the {place}.", "went to the {place} and {did} {a object}.")
@@ -48,7 +48,7 @@ def write(ask: Ask, chance: Random, cast: Cast) -> str:
     total = NUMBERS[ask.value("sentences") or chance.choice(("two", "three", "three"))]
     opening = ask.value("start") or chance.choice((*OPENINGS, "Once", "Once"))
     did = PAST[ask.slots["does"]] if "does" in ask.slots else chance.choice(GAINS)
-    told = {**_names(ask), "object": ask.slots["object"], "did": did, "when": opening, "town": chance.choice(TOWNS)}
+    told = {**_names(ask), "object": ask.slots["object"], "did": did, "when": opening, "place": chance.choice(PLACES)}
     later = _later_names(ask, chance)
     sentences = [_first_sentence(told, chance, begins=opening == "Once" and chance.random() < 0.8)]
     if not any(told["object"] in sentence for sentence in sentences):
@@ -80,7 +80,7 @@ def _first_sentence(told: dict[str, str], chance: Random, *, begins: bool) -> st
     if begins:
         options = _BEGINNINGS[2:] if "person" in told else _BEGINNINGS[1:2] if "called" in told else _BEGINNINGS[:1]
         return chance.choice(options).fill(told)
-    return chance.choice(_CALLED if "called" in told else _TIMED).fill(told | {"place": chance.choice(PLACES)})
+    return chance.choice(_CALLED if "called" in told else _TIMED).fill(told)
 
 
 def _filled(frame: Frame, told: dict[str, str], who: str, chance: Random, cast: Cast) -> str:
@@ -106,8 +106,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
         if values and not wrong:
             fitting.append(values)
         else:
-            reading.strays.append(sentence)
-            reading.reasons += [wrong] if wrong else []
+            reading.strays[sentence] = wrong
     named = any(not _full_names(ask).isdisjoint(values.values()) for values in fitting)
     happened = any(_happens(ask, values) for values in fitting)
     reading.follows = _NAMING * named + _EVENT * happened

@@ -54,7 +54,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
         point = read_any(_POINTS, sentence)
         values = read_any(DETAILS.values(), sentence) if point is None else point
         if values is None:
-            reading.strays.append(sentence)
+            reading.strays[sentence] = ""
             continue
         told.append(1.0 if point is not None else _BESIDE_THE_POINT)
         wrong = _wrong(values, scene)
