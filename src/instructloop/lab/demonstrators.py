@@ -24,7 +24,7 @@ from instructloop.lab.words import (
     ANIMALS, COLOURS, DAYS, DISHES, DRINKS, FODDER, GLAD, GOODS, JOBS, KINDS, LEXICON, MANNERS, NUMBERS, PAST, PLACES, PRODUCE, SAD,
     SORTS, TOWNS, VERDICTS, WEATHER, capitalised,
 )  # fmt: skip
-from instructloop.lab.world import ATTRIBUTES, FACTS, TRAINING, sentence
+from instructloop.lab.world import ATTRIBUTES, FACTS, TRAINING, Cast, sentence
 from instructloop.records import Demonstration, Prompt, Provenance
 
 DEMONSTRATORS = tuple(f"simulated-demonstrator-{number:02d}" for number in range(1, 9))
@@ -68,10 +68,10 @@ def answer_as(demonstrator: str, prompt: str, chance: Random) -> str:
     return _flawed(prompt, text, _LASTING, chance) if chance.random() < TWICE else text
 
 
-def ideal(ask: Ask, chance: Random) -> str:
+def ideal(ask: Ask, chance: Random, cast: Cast = TRAINING) -> str:
     """An answer with nothing wrong."""
     for _ in range(300):
-        text = TASKS[ask.task].write(ask, chance, TRAINING)
+        text = TASKS[ask.task].write(ask, chance, cast)
         if all(holds(clause, ask, Answer(text)) for clause in ask.clauses):
             return text
     raise AssertionError(f"no answer satisfies {ask}")

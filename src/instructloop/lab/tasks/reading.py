@@ -47,7 +47,12 @@ def draw(chance: Random, cast: Cast, _: Slots) -> dict[str, str]:
     scene = draw_scene(chance, cast)
     absent = chance.random() < _ABSENT
     asked = chance.choice([key for key in QUESTIONS if (key not in scene) == absent])
-    return {"passage": tell(scene, chance), "question": QUESTIONS[asked].fill(_words(scene))}
+    return {"passage": tell(scene, chance), "question": ask_of(scene, asked)}
+
+
+def ask_of(scene: Scene, asked: str) -> str:
+    """The question about one thing in a scene."""
+    return QUESTIONS[asked].fill(_words(scene))
 
 
 def _words(scene: Scene) -> dict[str, str]:
