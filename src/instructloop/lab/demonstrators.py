@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
+from instructloop.lab import words
 from instructloop.lab.answers import CHATTER, REFUSALS, RUDE_REMARKS, Answer
 from instructloop.lab.asking import Ask, Clause
 from instructloop.lab.chance import other, pick, stream
@@ -20,11 +21,8 @@ from instructloop.lab.judge import judge
 from instructloop.lab.prompts import ORIGIN, draw_prompt
 from instructloop.lab.tasks import TASKS
 from instructloop.lab.tasks.question import QUESTIONS
-from instructloop.lab.words import (
-    ANIMALS, COLOURS, DAYS, DISHES, DRINKS, FODDER, GLAD, GOODS, JOBS, KINDS, LEXICON, MANNERS, NUMBERS, PAST, PLACES, PRODUCE, SAD,
-    SORTS, TOWNS, VERDICTS, WEATHER, capitalised,
-)  # fmt: skip
-from instructloop.lab.world import ATTRIBUTES, FACTS, TRAINING, Cast, sentence
+from instructloop.lab.words import LEXICON, NUMBERS, capitalised
+from instructloop.lab.world import ATTRIBUTES, FACTS, RARE_HEROES, RARE_SUBJECTS, TRAINING, Cast, sentence
 from instructloop.records import Demonstration, Prompt, Provenance
 
 DEMONSTRATORS = tuple(f"simulated-demonstrator-{number:02d}" for number in range(1, 9))
@@ -45,11 +43,13 @@ _SAME_TASK = 0.7
 _TRIES = 12
 _LINE_SEAM, _SENTENCE_SEAM, _LIST_SEAM = re.compile(r"\n"), re.compile(r"(?<=[.!?]) "), re.compile(r", | and ")
 _WORD = re.compile(r"[A-Za-z]+")
-_CONFUSED = (
-    *(TRAINING.people, TRAINING.objects, ANIMALS, JOBS, PLACES, TOWNS, DAYS, DISHES, DRINKS, PRODUCE, COLOURS, WEATHER),
-    *(VERDICTS, MANNERS, SORTS, GOODS, FODDER, KINDS, tuple(PAST.values()), GLAD, SAD),
+_CLASSES = (
+    *(TRAINING.people, TRAINING.objects, words.ANIMALS, words.JOBS, words.PLACES, words.TOWNS, words.DAYS, words.DISHES, words.DRINKS),
+    *(words.PRODUCE, words.COLOURS, words.WEATHER, words.VERDICTS, words.MANNERS, words.SORTS, words.GOODS, words.FODDER, words.KINDS),
+    *(tuple(words.PAST.values()), words.GLAD, words.SAD),
 )
-"""Classes within which words are mistaken for one another."""
+_CONFUSED = tuple(tuple(word for word in members if word not in (*RARE_HEROES, *RARE_SUBJECTS)) for members in _CLASSES)
+"""Classes within which words are mistaken for one another; nobody who is held out is brought in by mistake."""
 
 
 def demonstrations(prompts: Iterable[Prompt], seed: int) -> list[Demonstration]:
@@ -142,7 +142,7 @@ def _untrue_fact(_: Ask, text: str, chance: Random) -> str:
     return _appended(text, sentence(attribute.name, subject, wrong), chance)
 
 
-def _ignored_clause(ask: Ask, text: str, chance: Random) -> str | None:
+def _ignored_clause(ask: Ask, _: str, chance: Random) -> str | None:
     if not ask.clauses:
         return None
     clause = chance.choice(ask.clauses)
@@ -186,11 +186,11 @@ def _other_question(ask: Ask, _: str, chance: Random) -> str:
 
 def _wrong_detail(_: Ask, text: str, chance: Random) -> str | None:
     """Another word of the same class in place of one."""
-    found = [(word, words) for word in _WORD.findall(text) for words in _CONFUSED if word in words]
+    found = [(word, members) for word in _WORD.findall(text) for members in _CONFUSED if word in members]
     if not found:
         return None
-    word, words = chance.choice(found)
-    return re.sub(rf"\b{word}\b", other(words, word, chance), text)
+    word, members = chance.choice(found)
+    return re.sub(rf"\b{word}\b", other(members, word, chance), text)
 
 
 _MAKERS: Mapping[str, Callable[[Ask, str, Random], str | None]] = {

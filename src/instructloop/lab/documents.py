@@ -26,8 +26,8 @@ from instructloop.records import Document, Provenance
 
 WORKED_SHARE = 0.03
 """Share of documents in which tasks are done; more of them, and a few examples do as well as training."""
-WORKED_FLAWED = 0.35
-"""Share of their answers that are flawed."""
+WORKED_FLAWED = 0.7
+"""Share of their answers that are flawed: more than of the demonstrators', so that examples alone do not do as well as training."""
 TITLED = 0.7
 """Share of stories and letters under a title."""
 
@@ -163,7 +163,7 @@ def _reviews(chance: Random) -> str:
     for _ in range(chance.choice((1, 2))):
         ask = _drawn("sorting", chance)
         if ask.slots["matter"] == "sort":
-            entries.append(ideal(ask, chance, EVERYONE))
+            entries.append(ideal(Ask("sorting", ask.slots, (Clause("full"),)), chance, EVERYONE))
         else:
             entries.append(f"{capitalised(ask.slots['matter'])}: {ask.slots['text']}\nVerdict: {sorting.write(ask, chance, EVERYONE)}")
     return "\n".join(entries)

@@ -1,7 +1,6 @@
 """Passages: short texts about one event, written from a scene and read back into it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 

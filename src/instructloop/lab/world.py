@@ -72,15 +72,43 @@ ATTRIBUTES: Mapping[str, Attribute] = {
         _attribute("town", "person", "town", "{Person} lives in {town}.", "{Person} has a house in {town}.", "{Pro} lives in {town}.", "In {town}."),
         _attribute("job", "person", "job", "{Person} is {a job}.", "{Person} works as {a job}.", "{Pro} is {a job}.", "{A job}."),
         _attribute("pet", "person", "pet", "{Person} has {a pet}.", "The pet of {person} is {a pet}.", "{Pro} has {a pet}.", "{A pet}."),
-        _attribute("dish", "person", "dish", "{Person} likes to eat {dish}.", "The favourite food of {person} is {dish}.", "{Pro} likes to eat {dish}.", "{Dish}."),
-        _attribute("colour", "person", "colour", "The favourite colour of {person} is {colour}.", "{Person} likes the colour {colour}.", "{Pro} likes {colour}.", "{Colour}."),
-        _attribute("fodder", "animal", "fodder", "{The animal} eats {fodder}.", "{A animal} likes to eat {fodder}.", "{Pro} eats {fodder}.", "{Fodder}."),
+        _attribute(
+            "dish",
+            "person",
+            "dish",
+            "{Person} likes to eat {dish}.",
+            "The favourite food of {person} is {dish}.",
+            "{Pro} likes to eat {dish}.",
+            "{Dish}.",
+        ),
+        _attribute(
+            "colour",
+            "person",
+            "colour",
+            "The favourite colour of {person} is {colour}.",
+            "{Person} likes the colour {colour}.",
+            "{Pro} likes {colour}.",
+            "{Colour}.",
+        ),
+        _attribute(
+            "fodder", "animal", "fodder", "{The animal} eats {fodder}.", "{A animal} likes to eat {fodder}.", "{Pro} eats {fodder}.", "{Fodder}."
+        ),
         _attribute("home", "animal", "home", "{The animal} lives {home}.", "You can find the {animal} {home}.", "{Pro} lives {home}.", "{Home}."),
         _attribute("kind", "animal", "kind", "{The animal} is {a kind}.", "{A animal} is a kind of {kind}.", "{Pro} is {a kind}.", "{A kind}."),
         _attribute("site", "town", "site", "{Town} lies {site}.", "The town of {town} is {site}.", "{Pro} lies {site}.", "{Site}."),
-        _attribute("goods", "town", "goods", "{Town} is known for its {goods}.", "People come to {town} for its {goods}.", "{Pro} is known for its {goods}.", "For its {goods}."),
+        _attribute(
+            "goods",
+            "town",
+            "goods",
+            "{Town} is known for its {goods}.",
+            "People come to {town} for its {goods}.",
+            "{Pro} is known for its {goods}.",
+            "For its {goods}.",
+        ),
         _attribute("sort", "produce", "sort", "{The produce} is {a sort}.", "{A produce} is a kind of {sort}.", "{Pro} is {a sort}.", "{A sort}."),
-        _attribute("skin", "produce", "colour", "{The produce} is {colour}.", "The colour of {a produce} is {colour}.", "{Pro} is {colour}.", "{Colour}."),
+        _attribute(
+            "skin", "produce", "colour", "{The produce} is {colour}.", "The colour of {a produce} is {colour}.", "{Pro} is {colour}.", "{Colour}."
+        ),
     )
 }
 

@@ -30,7 +30,7 @@ def understood(ask: Ask) -> list[str]:
     return [members[word] for word in Answer(ask.slots["passage"]).words if word in members]
 
 
-def write(ask: Ask, chance: Random, _: Cast) -> str:
+def write(ask: Ask, _: Random, __: Cast) -> str:
     """The words looked for, in one line or each on its own."""
     return phrase(understood(ask), ask)
 
@@ -62,7 +62,7 @@ def read(ask: Ask, answer: Answer) -> Reading:
     return reading
 
 
-def draw(chance: Random, cast: Cast, given: Slots) -> dict[str, str]:
+def draw(chance: Random, cast: Cast, _: Slots) -> dict[str, str]:
     """A text."""
     return {"passage": outing(chance, cast)}
 
@@ -91,9 +91,7 @@ def _kept_phrasings(sought: str) -> tuple[str, ...]:
 EXTRACT = Task(
     name="extract",
     use_case="extract",
-    templates=tuple(
-        template for sought in SOUGHT for template in templates(*_phrasings(sought), held_out=_kept_phrasings(sought), sought=sought)
-    ),
+    templates=tuple(template for sought in SOUGHT for template in templates(*_phrasings(sought), held_out=_kept_phrasings(sought), sought=sought)),
     combinations=((), (), ("lines",), ("full",), ("small",)),
     held_out_combinations=((), (), ("lines", "small"), ("full", "small")),
     draw=draw,

@@ -6,7 +6,7 @@ from random import Random
 from instructloop.lab.answers import Answer
 from instructloop.lab.asking import Ask, Reading, Slots, Task, templates
 from instructloop.lab.frames import Frame, frames, read_any
-from instructloop.lab.words import DAYS, DISHES, NUMBERS, PLACES, with_article
+from instructloop.lab.words import DAYS, DISHES, NUMBERS, PLACES
 from instructloop.lab.world import Cast
 
 _GREETING = Frame("Dear {receiver:person},")
@@ -28,7 +28,7 @@ _PARTS = 3
 """Greeting, purpose and name: each is a third of following the instruction."""
 
 
-def write(ask: Ask, chance: Random, cast: Cast) -> str:
+def write(ask: Ask, chance: Random, _: Cast) -> str:
     """A greeting, one to three sentences that serve the purpose, a closing and a name."""
     purpose = ask.slots["purpose"]
     words = {**ask.slots, "day": chance.choice(DAYS), "dish": chance.choice(DISHES), "place2": ask.value("include") or chance.choice(PLACES)}

@@ -11,19 +11,11 @@ from instructloop.lab.world import Cast
 COUNTS = ("two", "three", "four", "five")
 
 
-def write(ask: Ask, chance: Random, cast: Cast) -> str:
+def write(ask: Ask, chance: Random, _: Cast) -> str:
     """The things in one line, or each on its own."""
     members = [member for member in CATEGORIES[ask.slots["category"]] if member not in RARE_THINGS]
     chosen = chance.sample([member for member in members if member != ask.value("spare")], NUMBERS[ask.slots["number"]])
-    return phrase(chosen, ask, chance)
-
-
-def phrase(chosen: list[str], ask: Ask, chance: Random) -> str:
-    """The chosen things in the form that the clauses ask for."""
-    if "lines" in ask.kinds:
-        text = "\n".join(capitalised(thing) for thing in chosen)
-    else:
-        text = f"{capitalised(joined(chosen))}."
+    text = "\n".join(capitalised(thing) for thing in chosen) if "lines" in ask.kinds else f"{capitalised(joined(chosen))}."
     return text.lower() if "small" in ask.kinds else text
 
 
@@ -67,8 +59,8 @@ LISTING = Task(
         "What are {number} {category}?{also}",
         "Think of {number} {category}.{also}",
         held_out=(
-            "Please list {number} {category}.{also}",
-            "Please give me {number} {category}.{also}",
+            "Please think of {number} {category}.{also}",
+            "I would like {number} {category}.{also}",
             "Please write down {number} {category}.{also}",
             "I want to know {number} {category}.{also}",
         ),

@@ -31,7 +31,10 @@ _HELD_OUT = ("I would like to know {ask}.", "Please say {ask}.", "Can you tell m
 
 def _phrasings(attribute: str) -> tuple[Template, ...]:
     first, second, indirect = QUESTIONS[attribute]
-    asked = [*(form.replace("{ask}", direct) for form in _DIRECT for direct in (first, second)), *(form.replace("{ask}", indirect) for form in _INDIRECT)]
+    asked = [
+        *(form.replace("{ask}", direct) for form in _DIRECT for direct in (first, second)),
+        *(form.replace("{ask}", indirect) for form in _INDIRECT),
+    ]
     kept = [form.replace("{ask}", indirect) for form in _HELD_OUT]
     given = {"attribute": attribute}
     return (

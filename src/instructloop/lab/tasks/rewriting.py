@@ -19,14 +19,15 @@ EVENTS = frames(
     "{Person} put {his} {object} in the {place}.",
 )
 """What happens to somebody."""
-_DATED = frames(*(f"{event.text[:-1]} on {{day}}." for event in EVENTS), *(f"On {{day}} {event.text.replace('{Person}', '{person}')}" for event in EVENTS))
+_DATED = frames(
+    *(f"{event.text[:-1]} on {{day}}." for event in EVENTS), *(f"On {{day}} {event.text.replace('{Person}', '{person}')}" for event in EVENTS)
+)
 _OWN = frames(*(event.text.replace("{Person}", "I").replace("{his}", "my").replace("{pro}", "I") for event in EVENTS))
 _OWN_DATED = frames(*(f"{event.text[:-1]} on {{day}}." for event in _OWN), *(f"On {{day}} {event.text}" for event in _OWN))
 ORDERS = frames("Give me the {object}.", "Put the {object} in the {place}.", "Look for the {object}.", "Bring me some {dish}.", "Clean the {place}.")
 """What somebody is told to do."""
 _POLITE = tuple(
-    frames(f"Please {frame.text[0].lower()}{frame.text[1:]}", f"Could you please {frame.text[0].lower()}{frame.text[1:-1]}?")
-    for frame in ORDERS
+    frames(f"Please {frame.text[0].lower()}{frame.text[1:]}", f"Could you please {frame.text[0].lower()}{frame.text[1:-1]}?") for frame in ORDERS
 )
 _SOURCES: Mapping[str, tuple[Frame, ...]] = {"person": EVENTS, "self": EVENTS, "manners": ORDERS}
 _SHAPES = ("person", "his", "pro")

@@ -89,7 +89,12 @@ def draw(chance: Random, cast: Cast, given: Slots) -> dict[str, str]:
         return {"produce": chance.choice(cast.subjects["produce"])}
     known = REVIEWS if given["matter"] == "review" else MESSAGES
     chosen = chance.sample(known[chance.choice(list(known))], 2)
-    words = {"object": chance.choice(cast.objects), "dish": chance.choice(DISHES), "place": chance.choice(PLACES), "person": chance.choice(cast.people)}
+    words = {
+        "object": chance.choice(cast.objects),
+        "dish": chance.choice(DISHES),
+        "place": chance.choice(PLACES),
+        "person": chance.choice(cast.people),
+    }
     return {"text": " ".join(frame.fill(words) for frame in chosen)}
 
 
@@ -122,7 +127,7 @@ SORTING = Task(
             "Tell me if the {produce} is a fruit or a vegetable.{also}",
             held_out=(
                 "Please tell me if the {produce} is a fruit or a vegetable.{also}",
-                "Please decide: is the {produce} a fruit or a vegetable?{also}",
+                "Please say if the {produce} is a fruit or a vegetable.{also}",
                 "Say if the {produce} is a fruit or a vegetable.{also}",
             ),
             matter="sort",

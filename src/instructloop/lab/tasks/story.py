@@ -54,8 +54,7 @@ def write(ask: Ask, chance: Random, cast: Cast) -> str:
     if not any(told["object"] in sentence for sentence in sentences):
         sentences.append(_filled(chance.choice((*_PLAIN, *_TIMED)), told | {"when": "One day"}, later[0], chance, cast))
     endings = _GLAD_ENDINGS if did in GAINS else _SAD_ENDINGS
-    for frame in chance.sample(endings, max(total - len(sentences), 0)):
-        sentences.append(_filled(frame, told, later[-1], chance, cast))
+    sentences += [_filled(frame, told, later[-1], chance, cast) for frame in chance.sample(endings, max(total - len(sentences), 0))]
     return " ".join([*sentences, *(["The end."] if "end" in ask.kinds else [])])
 
 

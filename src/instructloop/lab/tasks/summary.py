@@ -87,6 +87,7 @@ SUMMARY = Task(
         "Write a summary of one sentence.{also}\nText: {passage}",
         "{passage}\nWhat happened? Answer in one sentence.{also}",
         "{passage}\nSummarize this in one sentence.{also}",
+        "Please summarize what happened in one sentence.{also}\n{passage}",
         "Tell me in one sentence what this text is about.{also}\n{passage}",
         held_out=(
             "Please summarize the text in one sentence.{also}\nText: {passage}",
