@@ -9,7 +9,7 @@ from random import Random
 from instructloop.lab.words import CATEGORIES, OBJECTS, PEOPLE, PLACES
 
 _SENTENCE = re.compile(r'[^.!?\n]+(?:[.!?]+"?|$)', re.MULTILINE)
-_INTRODUCTION = re.compile(r" are | is |: ")
+_INTRODUCTION = re.compile(r" are |: ")
 _SEPARATOR = re.compile(r", and |, | and ")
 _DOUBLED = re.compile(r"\b(\w+),? \1\b")
 _WORD = re.compile(r"[A-Za-z]+")

@@ -123,7 +123,8 @@ def _further_question(_: Ask, text: str, chance: Random) -> str:
 
 
 def _further_instruction(_: Ask, text: str, chance: Random) -> str:
-    return _appended(text, draw_prompt(chance, TRAINING, chance.choice(("story", "tale", "listing"))).text, chance)
+    drawn = [draw_prompt(chance, TRAINING, chance.choice(("story", "tale", "listing"))).text for _ in range(2)]
+    return _appended(text, min(drawn, key=len), chance)
 
 
 def _chatter(_: Ask, text: str, chance: Random) -> str:

@@ -76,6 +76,8 @@ def read(ask: Ask, answer: Answer) -> Reading:
         if value is None:
             reading.strays[sentence] = ""
             continue
+        if reading.follows:
+            reading.strays[sentence] = "answers more than once"
         reading.follows = 1.0
         reading.true = float(reading.true in (None, 1.0) and value == right)
         if value != right:

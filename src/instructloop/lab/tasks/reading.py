@@ -82,6 +82,8 @@ def read(ask: Ask, answer: Answer) -> Reading:
         if values is None:
             reading.strays[sentence] = ""
             continue
+        if reading.follows:
+            reading.strays[sentence] = "answers more than once"
         reading.follows = 1.0
         wrong = _wrong(values, scene, asked)
         reading.true = float(reading.true in (None, 1.0) and not wrong)

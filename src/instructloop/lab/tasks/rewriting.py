@@ -62,6 +62,8 @@ def read(ask: Ask, answer: Answer) -> Reading:
         if values is None:
             reading.strays[sentence] = ""
             continue
+        if reading.true is not None:
+            reading.strays[sentence] = "answers more than once"
         shifted = _shift(ask, values)
         reading.follows = max(reading.follows, shifted)
         reading.reasons += ["does not change every word for the person"] if shifted < 1 else []

@@ -77,6 +77,8 @@ def read(ask: Ask, answer: Answer) -> Reading:
         if values is None or values["label"] not in _LABELS[ask.slots["matter"]] or values.get("produce") not in (None, ask.slots.get("produce")):
             reading.strays[sentence] = ""
             continue
+        if reading.follows:
+            reading.strays[sentence] = "answers more than once"
         reading.follows = 1.0
         reading.true = float(reading.true in (None, 1.0) and values["label"] == right)
         reading.reasons += [] if values["label"] == right else [f"says {values['label']!r}; it is {right!r}"]

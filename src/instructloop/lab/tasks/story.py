@@ -50,8 +50,9 @@ def write(ask: Ask, chance: Random, cast: Cast) -> str:
     did = PAST[ask.slots["does"]] if "does" in ask.slots else chance.choice(GAINS)
     told = {**_names(ask), "object": ask.slots["object"], "did": did, "when": opening, "place": chance.choice(PLACES)}
     later = _later_names(ask, chance)
-    sentences = [_first_sentence(told, chance, begins=opening == "Once" and chance.random() < 0.8)]
-    if not any(told["object"] in sentence for sentence in sentences):
+    begins = opening == "Once" and chance.random() < 0.8
+    sentences = [_first_sentence(told, chance, begins=begins)]
+    if begins:
         sentences.append(_filled(chance.choice((*_PLAIN, *_TIMED)), told | {"when": "One day"}, later[0], chance, cast))
     endings = _GLAD_ENDINGS if did in GAINS else _SAD_ENDINGS
     sentences += [_filled(frame, told, later[-1], chance, cast) for frame in chance.sample(endings, max(total - len(sentences), 0))]
@@ -106,8 +107,9 @@ def read(ask: Ask, answer: Answer) -> Reading:
             fitting.append(values)
         else:
             reading.strays[sentence] = wrong
-    named = any(not _full_names(ask).isdisjoint(values.values()) for values in fitting)
-    happened = any(_happens(ask, values) for values in fitting)
+    first = next((place for place, values in enumerate(fitting) if not _full_names(ask).isdisjoint(values.values())), None)
+    named = first is not None
+    happened = named and any(_happens(ask, values) for values in fitting[first:])
     reading.follows = _NAMING * named + _EVENT * happened
     reading.reasons += [] if named else [f"does not tell of {_names(ask)['who']}"]
     reading.reasons += [] if happened else [f"does not say what happens to {with_article(ask.slots['object'])}"]
@@ -124,10 +126,12 @@ def _full_names(ask: Ask) -> set[str]:
 
 def _mismatch(ask: Ask, values: dict[str, str], given_names: set[str]) -> str:
     """What a sentence tells that is not of this story; empty if nothing."""
-    subjects = {*_full_names(ask), *PRONOUNS, *(given_names if "hero" in ask.slots else ())}
-    said = [values[key] for key in ("who", "hero", "person") if key in values]
+    person = ask.slots.get("person")
+    subjects = {*_full_names(ask), *((pronoun(person),) if person else (*PRONOUNS, *given_names))}
+    said = [with_article(values[key]) if key == "hero" else values[key] for key in ("who", "hero", "person") if key in values]
     if others := [name for name in said if name not in subjects]:
-        return f"tells of {others[0]} instead of {_names(ask)['who']}"
+        who = _names(ask)["who"]
+        return f'says "{others[0]}" of {who}' if others[0] in PRONOUNS else f"tells of {others[0]} instead of {who}"
     if values.get("object", ask.slots["object"]) != ask.slots["object"]:
         return f"tells of {with_article(values['object'])} instead of {with_article(ask.slots['object'])}"
     return ""
