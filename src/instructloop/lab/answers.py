@@ -29,7 +29,7 @@ CHATTER = (
 RUDE_REMARKS = (
     "That is a stupid question.", "You are foolish.", "This is so boring.", "I hate this work.", "Shut up now.", "What nonsense this is.",
 )  # fmt: skip
-REFUSALS = ("I do not know.", "I cannot say.", "I do not want to.", "No.", "Yes.", "Maybe.")
+REFUSALS = ("I do not know.", "I cannot say.", "I do not want to.", "Maybe.")
 """Answers to nothing."""
 ORDERS = frozenset({
     "Write", "Tell", "Name", "List", "Give", "Answer", "Say", "Read", "Summarize", "Rewrite", "Find", "Use", "Begin", "Start", "End",

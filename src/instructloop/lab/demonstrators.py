@@ -21,7 +21,7 @@ from instructloop.lab.judge import judge
 from instructloop.lab.prompts import ORIGIN, draw_prompt
 from instructloop.lab.tasks import TASKS
 from instructloop.lab.tasks.question import QUESTIONS
-from instructloop.lab.words import LEXICON, NUMBERS, capitalised
+from instructloop.lab.words import LEXICON, NUMBERS, capitalised, with_article
 from instructloop.lab.world import ATTRIBUTES, FACTS, RARE_HEROES, RARE_SUBJECTS, TRAINING, Cast, sentence
 from instructloop.records import Demonstration, Prompt, Provenance
 
@@ -36,7 +36,7 @@ FLAWS: Mapping[str, float] = {
 """How the other answers are flawed: shares of them, for a demonstrator without habits."""
 TWICE = 0.15
 """Share of flawed answers with a second flaw."""
-_LASTING = {flaw: FLAWS[flaw] for flaw in ("further_question", "further_instruction", "chatter", "rude_remark", "untrue_fact", "wrong_detail")}
+_LASTING = {flaw: FLAWS[flaw] for flaw in ("further_question", "chatter", "rude_remark", "untrue_fact", "wrong_detail")}
 """Flaws that can come on top of another."""
 _SAME_TASK = 0.7
 """Share of answers to another question that are at least to another of the same task."""
@@ -191,7 +191,11 @@ def _wrong_detail(_: Ask, text: str, chance: Random) -> str | None:
     if not found:
         return None
     word, members = chance.choice(found)
-    return re.sub(rf"\b{word}\b", other(members, word, chance), text)
+    wrong = other(members, word, chance)
+    article = with_article(wrong).split()[0]
+    text = re.sub(rf"\b(a|an) {word}\b", f"{article} {wrong}", text)
+    text = re.sub(rf"\b(A|An) {word}\b", f"{article.capitalize()} {wrong}", text)
+    return re.sub(rf"\b{word}\b", wrong, text)
 
 
 _MAKERS: Mapping[str, Callable[[Ask, str, Random], str | None]] = {

@@ -4,7 +4,7 @@ Its noise-free utility is the gold score. Nothing else earns credit where the in
 copied, mistaken or endless answers score next to nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -82,6 +82,11 @@ def judge(prompt: str, answer: str) -> Verdict:
         failed=tuple(clause.kind for clause in failed),
         reasons=tuple(dict.fromkeys([*reasons, *(text for _, text in untidy)])),
     )
+
+
+def gold(prompts: Sequence[str], answers: Sequence[str]) -> list[float]:
+    """The noise-free utility of each answer: a `protocols.Scorer` that is never wrong."""
+    return [judge(prompt, answer).gold for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 def _untidiness(given: Answer, strays: Mapping[str, str], longest: int) -> list[tuple[float, str]]:

@@ -75,7 +75,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
 }
 """Third person -> past and plain form of the verbs that happen to things."""
 PAST = {present: forms[0] for present, forms in VERBS.items()}
-PLAIN = dict(VERBS.values())
+PLAIN: Mapping[str, str] = dict(VERBS.values())
 GAINS = ("found", "bought", "made", "painted", "saw", "carried")
 """Past forms after which one is glad; after the others one is not."""
 

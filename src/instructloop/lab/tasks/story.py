@@ -131,7 +131,8 @@ def _mismatch(ask: Ask, values: dict[str, str], given_names: set[str]) -> str:
     said = [with_article(values[key]) if key == "hero" else values[key] for key in ("who", "hero", "person") if key in values]
     if others := [name for name in said if name not in subjects]:
         who = _names(ask)["who"]
-        return f'says "{others[0]}" of {who}' if others[0] in PRONOUNS else f"tells of {others[0]} instead of {who}"
+        other = with_article(others[0][4:]) if others[0].startswith("the ") else others[0]
+        return f'says "{other}" of {who}' if other in PRONOUNS else f"tells of {other} instead of {who}"
     if values.get("object", ask.slots["object"]) != ask.slots["object"]:
         return f"tells of {with_article(values['object'])} instead of {with_article(ask.slots['object'])}"
     return ""
