@@ -1,6 +1,7 @@
 """What the tests of the lab draw on: prompts of every template, with an answer that has nothing wrong."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from random import Random
 
 from instructloop.lab.asking import Ask, Clause, Task, Template
@@ -54,3 +55,16 @@ def answer_pool(prompts: Sequence[Prompt], *, k: int) -> list[tuple[str, list[st
         chance = stream(0, "answer pool", prompt.id)
         pool.append((prompt.text, [answer_as(chance.choice(DEMONSTRATORS), prompt.text, chance) for _ in range(k)]))
     return pool
+
+
+def surfaces(task: Task, *, held_out: bool) -> set[str]:
+    """The texts of a side's templates: each phrasing with each wording of each combination of clauses."""
+    combinations = task.held_out_combinations if held_out else task.combinations
+    texts = {template.frame.text for template in task.templates if template.held_out == held_out}
+    clauses = {clause for combination in combinations for clause in _wordings(combination, held_out=held_out)}
+    return {text.replace("{also}", clause) for text in texts for clause in (clauses if "{also}" in text else ("",))}
+
+
+def _wordings(combination: Sequence[str], *, held_out: bool) -> list[str]:
+    options = [KINDS[kind].held_out if held_out else KINDS[kind].wordings for kind in combination]
+    return [" ".join(frame.text for frame in chosen) for chosen in product(*options)]

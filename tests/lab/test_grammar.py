@@ -7,13 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructloop.errors import DataError
-from instructloop.lab.asking import Task
 from instructloop.lab.clauses import KINDS
 from instructloop.lab.documents import documents
 from instructloop.lab.grammar import parse, parse_with_template
 from instructloop.lab.tasks import SHARES, TASKS
 from instructloop.records import USE_CASES
-from lab.draws import every_template, everything
+from lab.draws import every_template, everything, surfaces
 
 
 @settings(max_examples=6, deadline=None)
@@ -59,14 +58,3 @@ def test_held_out_phrasings_use_words_that_the_pretraining_text_has() -> None:
     known = {word for document, _ in zip(documents(0), range(12_000), strict=False) for word in re.findall(r"[A-Za-z]+", document.text)}
     phrasings = [template.frame.text for _, template in every_template()] + [frame.text for kind in KINDS.values() for frame in kind.held_out]
     assert {word for text in phrasings for word in re.findall(r"[A-Za-z]+", re.sub(r"\{[^}]*\}", "", text))} - known == set()
-
-
-def surfaces(task: Task, *, held_out: bool) -> set[str]:
-    """The texts of a side's templates: phrasings with the first wording of each combination of clauses."""
-    combinations = task.held_out_combinations if held_out else task.combinations
-    texts = {template.frame.text for template in task.templates if template.held_out == held_out}
-    worded = {
-        combination: " ".join((KINDS[kind].held_out if held_out else KINDS[kind].wordings)[0].text for kind in combination)
-        for combination in combinations
-    }
-    return {text.replace("{also}", clause) for text in texts for clause in (worded.values() if "{also}" in text else ("",))}
