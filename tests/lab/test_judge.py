@@ -20,6 +20,7 @@ FACT = "What does the cow eat?"
 TEXT = "The weather was cold. Max found a red kite in the park on Monday. Later he ate some soup."
 READ = f"Read the text and answer the question.\nText: {TEXT}\nQuestion: Where did Max find the kite?"
 SUMMARY = f"Summarize the text in one sentence.\n{TEXT}"
+PROMPTS = training_prompts(8, 200)
 
 EXPECTED: dict[str, Callable[[Verdict], bool]] = {
     "further_question": lambda verdict: verdict.clean == 0 and "asks a further question" in verdict.reasons,
@@ -121,3 +122,14 @@ def test_it_is_fast() -> None:
     for prompt, answer in answers:
         judge(prompt, answer)
     assert len(answers) / (time.process_time() - began) > 5_000
+
+
+PIECES = st.one_of(st.sampled_from(["The cow", "a dog", "found", "Max", "and", "red", "is", "Write", "Dear Max,"]), st.text(max_size=4))
+
+
+@given(st.integers(0, 199), st.lists(st.tuples(PIECES, st.sampled_from([" ", ". ", "?", "\n", ", ", "!", '"', ""])), max_size=12))
+def test_any_text_gets_a_verdict(place: int, pieces: list[tuple[str, str]]) -> None:
+    verdict = judge(PROMPTS[place].text, "".join(piece + mark for piece, mark in pieces))
+    assert all(0 <= value <= 1 for value in verdict.values.values())
+    assert 0 <= verdict.gold <= 1
+    assert verdict.reasons or verdict.gold == pytest.approx(1)
