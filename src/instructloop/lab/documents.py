@@ -27,7 +27,8 @@ from instructloop.records import Document, Provenance
 WORKED_SHARE = 0.03
 """Share of documents in which tasks are done; more of them, and a few examples do as well as training."""
 WORKED_FLAWED = 0.7
-"""Share of their answers that are flawed: more than of the demonstrators', so that examples alone do not do as well as training."""
+"""Share of their answers with a flaw: on average they are as good as the demonstrators', some of whose answers have two. Were they better,
+a few examples would do as well as training."""
 TITLED = 0.7
 """Share of stories and letters under a title."""
 
