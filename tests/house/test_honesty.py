@@ -15,7 +15,7 @@ from instructloop.cli.main import VERBS
 from instructloop.loop.machine import EXTRAS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TORCH_FREE = ("records", "config", "protocols", "store", "recipes", "cli", "curate", "web")
+TORCH_FREE = ("records", "config", "protocols", "store", "recipes", "lab", "cli", "curate", "web")
 
 COMES_WITH_ANOTHER = {"huggingface-hub"}
 """Imported, and never without transformers, which brings it."""
