@@ -98,8 +98,8 @@ def unlucky(results: Results) -> Results:
     return replace(results, models=replace(models, ppo=ppo, ppo_ptx=ptx))
 
 
-def _curve(start: float, end: float, noise: float, random: Random, *, points: int = ITERATIONS, pace: float = 4.0) -> Curve:
-    x = tuple(float(i + 1) for i in range(points))
+def _curve(start: float, end: float, noise: float, random: Random, *, points: int = ITERATIONS, pace: float = 4.0, every: int = 1) -> Curve:
+    x = tuple(float(every * (i + 1)) for i in range(points))
     shape = [(1 - math.exp(-pace * i / points)) / (1 - math.exp(-pace)) for i in range(points)]
     return Curve(x=x, y=tuple(round(start + (end - start) * s + random.gauss(0, noise), 4) for s in shape))
 
@@ -116,8 +116,8 @@ def _curves(random: Random) -> Curves:
     collapsed = {"extract": -0.9, "closed_qa": 0.3}
     return Curves(
         sft_loss=_curve(2.6, 1.02, 0.05, random, points=160, pace=6.0),
-        sft_valid_loss=_curve(2.5, 1.21, 0.01, random, points=16, pace=6.0),
-        reward_accuracy=_curve(0.5, 0.69, 0.008, random, points=24, pace=5.0),
+        sft_valid_loss=_curve(2.5, 1.21, 0.01, random, points=16, pace=6.0, every=10),
+        reward_accuracy=_curve(0.5, 0.69, 0.008, random, points=24, pace=5.0, every=10),
         policies={"ppo": _policy(random, 1.34, 3.9, 0.55), "ppo_ptx": _policy(random, 1.2, 3.3, 0.62)},
         by_use_case={
             name: {
@@ -131,9 +131,9 @@ def _curves(random: Random) -> Curves:
 
 
 def _distances(name: str) -> list[Distance]:
-    far = {"ppo": 3.92, "ppo_ptx": 3.35}[name]
+    far, gain = {"ppo": (3.92, 0.68), "ppo_ptx": (3.35, 0.62)}[name]
     kls = [round(far * i / 12, 3) for i in range(13)]
-    return [Distance(kl=kl, score=round(0.68 * math.sqrt(kl), 3), gold=round(0.653 + 0.11 * math.sqrt(kl) - 0.024 * kl, 4)) for kl in kls]
+    return [Distance(kl=kl, score=round(gain * math.sqrt(kl), 3), gold=round(0.653 + 0.16 * gain * math.sqrt(kl) - 0.024 * kl, 4)) for kl in kls]
 
 
 def _reward() -> RewardInputs:

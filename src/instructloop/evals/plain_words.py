@@ -36,10 +36,10 @@ def headline(results: Results) -> str:
     all_ = findings(results)
     failed, open_ = ([f.name for f in all_ if f.verdict == verdict] for verdict in ("fails", "open"))
     if not failed and not open_:
-        return f"All {len(all_)} findings of the paper hold in this run."
+        return f"All {_spelled(len(all_))} findings of the paper hold in this run: the base loses to SFT, and PPO beats it."
     held = len(all_) - len(failed) - len(open_)
     parts = [f"{names} {verb}" for names, verb in ((_listed(failed), _fail(failed)), (_listed(open_), _stay_open(open_))) if names]
-    return f"Of {len(all_)} findings of the paper, {held or 'none'} {'holds' if held == 1 else 'hold'} in this run: {'; '.join(parts)}."
+    return f"Of {_spelled(len(all_))} findings of the paper, {_spelled(held)} {'holds' if held == 1 else 'hold'} in this run: {'; '.join(parts)}."
 
 
 def findings(results: Results) -> list[Finding]:
@@ -58,7 +58,8 @@ def findings(results: Results) -> list[Finding]:
 def reward_against_gold(results: Results) -> str:
     """Whether score and noise-free utility moved together from SFT to PPO; means only, so it is no finding."""
     sft, ppo = results.models.sft, results.models.ppo
-    score, gold = f"from {sft.score:.2f} to {ppo.score:.2f}", f"from {sft.gold:.3f} to {ppo.gold:.3f}"
+    score = f"from {fixed(sft.score, 2)} to {fixed(ppo.score, 2)}"
+    gold = f"from {fixed(sft.gold, 3)} to {fixed(ppo.gold, 3)}"
     if ppo.score <= sft.score:
         return f"PPO did not raise the reward model's mean score ({score}); the gold score goes {gold}."
     if ppo.gold > sft.gold:
@@ -69,6 +70,11 @@ def reward_against_gold(results: Results) -> str:
 def percent(share: float) -> str:
     """A share as people read it: 61.2 %."""
     return f"{100 * share:.1f} %"
+
+
+def fixed(number: float, places: int) -> str:
+    """A number with its decimals and a true minus sign."""
+    return f"{number:,.{places}f}".replace("-", "−")
 
 
 def percent_interval(interval: Interval) -> str:
@@ -107,8 +113,8 @@ def _reward_model(results: Results) -> Finding:
     below = [f"{name} ({percent(share)})" for name, share in rivals.items() if _side(reward.interval, share) == 1]
     not_below = [f"{name} ({percent(share)})" for name, share in rivals.items() if _side(reward.interval, share) != 1]
     worse = any(_side(reward.interval, share) == -1 for share in rivals.values())
-    beats = f"surely more than {_listed(below)}" if below else ""
-    fails = f"not surely more than {_listed(not_below)}" if not_below else ""
+    beats = f"more than {_listed(below)}" if below else ""
+    fails = f"not clearly more than {_listed(not_below)}" if not_below else ""
     return Finding(
         name="a reward model better than length and words",
         verdict="fails" if worse else "open" if not_below else "holds",
@@ -120,31 +126,30 @@ def _reward_model(results: Results) -> Finding:
 def _tax(results: Results) -> Finding:
     difference = results.paired.loss_ppo_minus_init
     said = {
-        1: "PPO pays an alignment tax: on pretraining text it loses",
-        -1: "PPO pays no alignment tax: on pretraining text it gains",
-        0: "No alignment tax can be told from none: PPO changes the loss on pretraining text by",
+        1: "PPO pays an alignment tax: its loss on pretraining text rises by",
+        -1: "PPO pays no alignment tax: its loss on pretraining text falls by",
+        0: "Whether PPO pays an alignment tax stays open: its loss on pretraining text changes by",
     }
-    return Finding(name="an alignment tax of PPO", verdict=_verdict(_side(difference, 0)), sentence=_nats(said, difference, "against its start"))
+    return Finding(name="an alignment tax of PPO", verdict=_verdict(_side(difference, 0)), sentence=_nats(said, difference))
 
 
 def _ptx(results: Results) -> Finding:
     difference = results.paired.loss_ppo_minus_ppo_ptx
     said = {
-        1: "Pretraining text mixed into PPO pays it back: PPO-ptx is better on such text than PPO by",
-        -1: "Pretraining text mixed into PPO does harm: PPO-ptx is worse on such text than PPO by",
-        0: "Pretraining text mixed into PPO makes no sure difference on such text: PPO minus PPO-ptx is",
+        1: "Mixing pretraining text into PPO lowers that loss: PPO-ptx ends below PPO by",
+        -1: "Mixing pretraining text into PPO raises that loss: PPO-ptx ends above PPO by",
+        0: "Whether mixing pretraining text into PPO lowers that loss stays open: PPO minus PPO-ptx is",
     }
-    return Finding(name="less of it with PPO-ptx", verdict=_verdict(_side(difference, 0)), sentence=_nats(said, difference, ""))
+    return Finding(name="less of it with PPO-ptx", verdict=_verdict(_side(difference, 0)), sentence=_nats(said, difference))
 
 
-def _nats(said: dict[int, str], difference: Difference, against: str) -> str:
+def _nats(said: dict[int, str], difference: Difference) -> str:
     """A sentence on nats per token; where the verb says the direction, the figures carry no sign."""
     side = _side(difference, 0)
     mean, low, high = difference.mean, difference.low, difference.high
     if side == -1:
         mean, low, high = -mean, -high, -low
-    tail = f" {against}" if against else ""
-    return f"{said[side]} {mean:.3f} [{low:.3f}, {high:.3f}] nats per token{tail}."
+    return f"{said[side]} {fixed(mean, 3)} [{fixed(low, 3)}, {fixed(high, 3)}] nats per token."
 
 
 def _side(interval: Interval | Difference, line: float) -> int:
@@ -164,6 +169,10 @@ def _rate(results: Results, name: str) -> Interval:
 
 def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _spelled(number: int) -> str:
+    return ("none", "one", "two", "three", "four", "five", "six", "seven")[number]
 
 
 def _fail(names: list[str]) -> str:

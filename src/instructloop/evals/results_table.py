@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from instructloop.evals.plain_words import plain_words
+from instructloop.evals.plain_words import fixed, plain_words
 from instructloop.evals.results import MODEL_NAMES, Results
 
 COLUMNS = ("model", "win rate vs SFT", "score", "gold", "KL", "tokens", "pretraining loss")
@@ -19,8 +19,8 @@ def results_table(results: Results) -> Table:
         table.add_row(
             MODEL_NAMES[name],
             str(rate) if rate else "0.500 by definition",
-            f"{model.score:.2f}",
-            f"{model.gold:.3f}",
+            fixed(model.score, 2),
+            fixed(model.gold, 3),
             "–" if model.kl is None else f"{model.kl:.2f}",
             f"{model.response_tokens:.1f}",
             f"{model.pretraining_loss:.3f}",

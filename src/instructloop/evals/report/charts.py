@@ -60,6 +60,14 @@ class Bar:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A level across a bar chart, named above it."""
+
+    at: float
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dot:
     """A point whose area says how much it weighs."""
 
@@ -98,16 +106,16 @@ def line_chart(lines: Sequence[Line], *, title: str, y: Scale | None = None, hei
     return _plot(title, height, parts)
 
 
-def bar_chart(bars: Sequence[Bar], *, title: str, scale: Scale, mark: float | None = None) -> str:
-    """A horizontal bar from the scale's low end (or from 0 if it lies inside) for each row, intervals on top; `mark` is a level such as 0.5."""
+def bar_chart(bars: Sequence[Bar], *, title: str, scale: Scale, mark: Mark | None = None) -> str:
+    """A horizontal bar from the scale's low end (or from 0 if it lies inside) for each row, intervals on top; `mark` is a level to compare with."""
     height = ROW_PX * len(bars)
     origin = scale(min(max(0.0, scale.low), scale.high))
     parts = [_vertical(scale(tick), height, scale.label(tick)) for tick in scale.ticks]
-    for i, bar in enumerate(bars):
-        parts.append(_bar(bar, scale, origin, ROW_PX * i))
+    parts += [_bar(bar, scale, origin, ROW_PX * i) for i, bar in enumerate(bars)]
     if mark is not None:
-        parts.append(_tag("line", **{"class": "mark"}, x1=_percent(scale(mark)), x2=_percent(scale(mark)), y1=-4, y2=height))
-    return _plot(title, height, parts, extra="bars")
+        parts.append(_mark(mark, scale(mark.at), height))
+    parts += [_words(bar, ROW_PX * i) for i, bar in enumerate(bars)]
+    return _plot(title, height, parts, extra="bars marked" if mark and mark.name else "bars")
 
 
 def calibration_chart(dots: Sequence[Dot], *, title: str, others: Sequence[Line] = (), height: int = 260) -> str:
@@ -115,6 +123,7 @@ def calibration_chart(dots: Sequence[Dot], *, title: str, others: Sequence[Line]
     lowest = min([0.5, *(dot.y for dot in dots), *(y for line in others for y in line.y)])
     x, y = round_scale(0.5, 1.0, steps=5), round_scale(lowest, 1.0, steps=5)
     diagonal = Line(name="", style="c-diagonal", x=(0.5, 1.0), y=(0.5, 1.0))
+    own = Line(name="", style="c-ppo", x=[dot.x for dot in dots], y=[dot.y for dot in dots])
     heaviest = max((dot.weight for dot in dots), default=1.0) or 1.0
     marks = [
         _tag(
@@ -127,7 +136,7 @@ def calibration_chart(dots: Sequence[Dot], *, title: str, others: Sequence[Line]
         )
         for dot in dots
     ]
-    return _plot(title, height, [_grid(x, y, height), _square(*(_path(line, x, y) for line in (diagonal, *others))), *marks])
+    return _plot(title, height, [_grid(x, y, height), _square(*(_path(line, x, y) for line in (diagonal, *others, own))), *marks])
 
 
 def decimals(step: float) -> int:
@@ -156,7 +165,7 @@ def _grid(x: Scale, y: Scale, height: int) -> str:
 
 def _vertical(fraction: float, height: int, label: str) -> str:
     line = _tag("line", **{"class": "grid"}, x1=_percent(fraction), x2=_percent(fraction), y1=0, y2=height)
-    return line + _tag("text", label, **{"class": "tick mid"}, x=_percent(fraction), y=height + 17)
+    return line + _tag("text", label, **{"class": f"tick {_anchor(fraction)}"}, x=_percent(fraction), y=height + 17)
 
 
 def _square(*paths: str) -> str:
@@ -172,7 +181,7 @@ def _path(line: Line, x: Scale, y: Scale) -> str:
 def _dots_of(line: Line, x: Scale, y: Scale) -> str:
     last = len(line.x) - 1
     return "".join(
-        _tag("circle", **{"class": f"dot {line.style}"}, cx=_percent(x(a)), cy=_percent(1 - y(b)), r=5 if i == last else 2)
+        _tag("circle", **{"class": f"dot {line.style}"}, cx=_percent(x(a)), cy=_percent(1 - y(b)), r=5 if i == last else 2.5)
         for i, (a, b) in enumerate(zip(line.x, line.y, strict=True))
     )
 
@@ -183,14 +192,28 @@ def _bar(bar: Bar, scale: Scale, origin: float, top: int) -> str:
         _tag(
             "rect", **{"class": f"bar {bar.style}"}, x=_percent(min(origin, end)), width=_percent(abs(end - origin)), y=top + BAR_TOP, height=BAR_PX
         ),
-        _tag("text", escape(bar.name), **{"class": "name"}, x=0, y=top + 14),
-        _tag("text", escape(bar.shown), **{"class": "value end"}, x="100%", y=top + 14),
     ]
     if bar.low is not None and bar.high is not None:
         low, high = _percent(scale(bar.low)), _percent(scale(bar.high))
         parts.append(_tag("line", **{"class": "whisker"}, x1=low, x2=high, y1=middle, y2=middle))
         parts += [_tag("line", **{"class": "whisker"}, x1=at, x2=at, y1=middle - 4, y2=middle + 4) for at in (low, high)]
     return "".join(parts)
+
+
+def _mark(mark: Mark, fraction: float, height: int) -> str:
+    at = _percent(fraction)
+    name = _tag("text", escape(mark.name), **{"class": f"tick {_anchor(fraction)}"}, x=at, y=-8) if mark.name else ""
+    return _tag("line", **{"class": "mark"}, x1=at, x2=at, y1=-4, y2=height) + name
+
+
+def _words(bar: Bar, top: int) -> str:
+    name = _tag("text", escape(bar.name), **{"class": "name"}, x=0, y=top + 14)
+    return name + _tag("text", escape(bar.shown), **{"class": "value end"}, x="100%", y=top + 14)
+
+
+def _anchor(fraction: float) -> str:
+    """Labels at the ends of an axis stay inside it."""
+    return "start" if fraction < 0.02 else "end" if fraction > 0.98 else "mid"
 
 
 def _radius(dot: Dot, heaviest: float) -> float:

@@ -1,10 +1,11 @@
 """The figures of the report: each is a chart, its key, and its numbers as a table for those who do not see it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from instructloop.evals.report.charts import Bar, Dot, Line, Scale, bar_chart, calibration_chart, line_chart, round_scale, scale_of
+from instructloop.evals.plain_words import fixed
+from instructloop.evals.report.charts import Bar, Dot, Line, Mark, Scale, bar_chart, calibration_chart, line_chart, round_scale, scale_of
 from instructloop.evals.report.inputs import POLICIES, Curve, PolicyCurves, ReportInputs
 from instructloop.evals.results import MODEL_NAMES, Difference, Results
 from instructloop.evals.statistics import Interval
@@ -21,7 +22,9 @@ METRICS = {
 }
 POLICY_KEY = tuple((MODEL_NAMES[name], LINE_STYLES[name]) for name in POLICIES)
 T = TypeVar("T")
-EVEN = Scale(low=0.0, high=1.0, ticks=(0.0, 0.25, 0.5, 0.75, 1.0))
+QUARTERS = Scale(low=0.0, high=1.0, ticks=(0.0, 0.25, 0.5, 0.75, 1.0))
+HALVES = Scale(low=0.0, high=1.0, ticks=(0.0, 0.5, 1.0))
+SFT = Mark(at=0.5, name="SFT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,8 @@ def win_rate_figure(results: Results) -> Figure:
     return Figure(
         title="Win rate against SFT",
         note=f"Share of comparisons won on {prompts:,} test prompts, a tie counting one half. Whiskers are 95 % intervals, by prompt.",
-        panels=(Panel(svg=bar_chart(bars, title="Win rate of each model against SFT, with 95 % intervals", scale=EVEN, mark=0.5)),),
-        x_label="the line at 0.5 is SFT against itself",
+        panels=(Panel(svg=bar_chart(bars, title="Win rate of each model against SFT, with 95 % intervals", scale=QUARTERS, mark=SFT)),),
+        x_label="win rate",
         figures=_interval_table("model", {MODEL_NAMES[name]: rate for name, rate in rates.items()}),
     )
 
@@ -72,9 +75,9 @@ def use_case_win_rates(inputs: ReportInputs) -> Figure:
     panels: list[Panel] = []
     rows: list[tuple[str, ...]] = []
     for use_case, rates in inputs.win_rates.items():
-        bars = [_interval_bar(MODEL_NAMES[name], LINE_STYLES[name], rate) for name, rate in rates.items()]
+        bars = [replace(_interval_bar(MODEL_NAMES[name], LINE_STYLES[name], rate), shown=f"{rate.mean:.2f}") for name, rate in rates.items()]
         title = f"Win rates against SFT on prompts of {spoken(use_case)}"
-        panels.append(Panel(title=spoken(use_case), svg=bar_chart(bars, title=title, scale=EVEN, mark=0.5)))
+        panels.append(Panel(title=spoken(use_case), svg=bar_chart(bars, title=title, scale=HALVES, mark=SFT)))
         rows += [(spoken(use_case), MODEL_NAMES[name], *_ends(rate), str(rate.n)) for name, rate in rates.items()]
     return Figure(
         title="Win rate against SFT by use-case",
@@ -97,8 +100,8 @@ def accuracy_figure(results: Results, inputs: ReportInputs) -> Figure:
     return Figure(
         title="Pairs ordered as a held-out simulated labeler ordered them",
         note=f"{results.reward_model.n:,} pairs that the labeler did not tie. The last bar is how often a second labeler agrees.",
-        panels=(Panel(svg=bar_chart(bars, title="Pairwise accuracy with 95 % intervals", scale=scale, mark=0.5)),),
-        x_label="accuracy; the line at 0.5 is a coin",
+        panels=(Panel(svg=bar_chart(bars, title="Pairwise accuracy with 95 % intervals", scale=scale, mark=Mark(at=0.5, name="a coin"))),),
+        x_label="accuracy",
         figures=_interval_table("reward", {name: interval for name, (_, interval) in rows.items()}),
     )
 
@@ -169,7 +172,7 @@ def use_case_curves(inputs: ReportInputs) -> list[Figure]:
             for name, both in lines.items()
         ]
         rows = [
-            (spoken(name), line.name, f"{line.y[0]:.3f}", f"{min(line.y):.3f}", f"{max(line.y):.3f}", f"{line.y[-1]:.3f}")
+            (spoken(name), line.name, *(fixed(y, 3) for y in (line.y[0], min(line.y), max(line.y), line.y[-1])))
             for name, both in lines.items()
             for line in both
         ]
@@ -207,7 +210,11 @@ def _differences(results: Results) -> Figure:
     return Figure(
         title="Differences, document by document",
         note="Paired by held-out document, with 95 % intervals. The first is the tax; the second is what mixing pretraining text in pays back.",
-        panels=(Panel(svg=bar_chart(bars, title="Paired differences of the loss", scale=round_scale(min(0.0, *ends), max(0.0, *ends)), mark=0.0)),),
+        panels=(
+            Panel(
+                svg=bar_chart(bars, title="Paired differences of the loss", scale=round_scale(min(0.0, *ends), max(0.0, *ends)), mark=Mark(at=0.0))
+            ),
+        ),
         x_label="nats per token",
         figures=_interval_table("difference", rows),
     )
@@ -223,10 +230,10 @@ def _curves(title: str, note: str, lines: Sequence[Line], x_label: str, *, dots:
     values = [dict(zip(line.x, line.y, strict=True)) for line in lines]
     if dots:
         header = ("policy", x_label, title)
-        rows = [(line.name, f"{x:.2f}", f"{y:.3f}") for line in lines for x, y in _spread(list(zip(line.x, line.y, strict=True)))]
+        rows = [(line.name, fixed(x, 2), fixed(y, 3)) for line in lines for x, y in _spread(list(zip(line.x, line.y, strict=True)))]
     else:
         header = (x_label, *(line.name for line in lines))
-        rows = [(f"{x:g}", *(f"{of[x]:.3f}" if x in of else "–" for of in values)) for x in _spread(xs)]
+        rows = [(f"{x:g}", *(fixed(of[x], 3) if x in of else "–" for of in values)) for x in _spread(xs)]
     return Figure(
         title=title,
         note=note,
@@ -259,7 +266,7 @@ def _interval_bar(name: str, style: str, interval: Interval | Difference) -> Bar
         mean=interval.mean,
         low=interval.low,
         high=interval.high,
-        shown=f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]",
+        shown="{} [{}, {}]".format(*_ends(interval)),
     )
 
 
@@ -268,4 +275,4 @@ def _interval_table(first: str, intervals: Mapping[str, Interval] | Mapping[str,
 
 
 def _ends(interval: Interval | Difference) -> tuple[str, str, str]:
-    return f"{interval.mean:.3f}", f"{interval.low:.3f}", f"{interval.high:.3f}"
+    return fixed(interval.mean, 3), fixed(interval.low, 3), fixed(interval.high, 3)

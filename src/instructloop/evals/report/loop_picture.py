@@ -13,13 +13,14 @@ from instructloop.evals.report.inputs import Counts
 
 Layout = Literal["wide", "tall"]
 
-COLUMN, ROW, GAP = 300, 92, 34
+COLUMN, ROW, GAP = 300, 100, 32
 """Width of a column, height of a box, and the space between two boxes in which an arrow stands."""
 HEAD = 64
 """Height of a column's heading."""
 MARGIN = 24
 """Room for the way back of the loop."""
 BETWEEN = 44
+BACK = "beyond the demo: users prompt the better model"
 HEIGHT = HEAD + 4 * ROW + 3 * GAP
 
 
@@ -50,29 +51,29 @@ def steps(counts: Counts) -> tuple[Step, Step, Step]:
             title="Step 1",
             subtitle="demonstrations train SFT",
             boxes=(
-                Box(kind="people", figure=f"{counts.users:,}", lines=("simulated users", "write prompts")),
-                Box(kind="data", figure=f"{counts.prompts:,}", lines=("distinct prompts", "for training")),
+                Box(kind="people", figure=f"{counts.users:,}", lines=("simulated users write prompts",)),
+                Box(kind="data", figure=f"{counts.prompts:,}", lines=("distinct prompts for training",)),
                 Box(kind="data", figure=f"{counts.demonstrations:,}", lines=("demonstrations by", "simulated demonstrators")),
-                Box(kind="model", figure="SFT", lines=("imitates the", "demonstrations")),
+                Box(kind="model", figure="SFT", lines=("a model that imitates", "the demonstrations")),
             ),
         ),
         Step(
             title="Step 2",
             subtitle="comparisons train a reward",
             boxes=(
-                Box(kind="data", figure=f"{counts.rankings:,}", lines=("prompts, SFT answers", f"each {range_of_k} times")),
-                Box(kind="people", figure=f"{counts.labelers:,}", lines=("simulated labelers", "rank the answers")),
+                Box(kind="data", figure=f"{counts.rankings:,}", lines=("prompts, each answered by", f"SFT {range_of_k} times")),
+                Box(kind="people", figure=f"{counts.labelers:,}", lines=("simulated labelers rank", "the answers of each prompt")),
                 Box(kind="data", figure=f"{counts.pairs:,}", lines=("pairs with a winner,", f"{counts.tied_pairs:,} more tied")),
-                Box(kind="model", figure="Reward", lines=("scores what people", "would prefer")),
+                Box(kind="model", figure="Reward model", lines=("a model that predicts", "what the labelers prefer")),
             ),
         ),
         Step(
             title="Step 3",
             subtitle="PPO pursues the reward",
             boxes=(
-                Box(kind="data", figure=f"{counts.episodes:,}", lines=("answers of the policy,", "scored, then learned from")),
-                Box(kind="model", figure="PPO", lines=("and PPO-ptx, which also", "reads pretraining text")),
-                Box(kind="people", figure=f"{counts.judges:,}", lines=("simulated judges who", "ranked for no training")),
+                Box(kind="data", figure=f"{counts.episodes:,}", lines=("answers of the policy, scored by", "the reward model, in each run")),
+                Box(kind="model", figure="PPO, PPO-ptx", lines=("PPO-ptx goes on reading", "pretraining text as well")),
+                Box(kind="people", figure=f"{counts.judges:,}", lines=("simulated judges who", "ranked nothing for training")),
                 Box(kind="data", figure=f"{counts.judgements:,}", lines=("judgements on", f"{counts.test_prompts:,} test prompts")),
             ),
         ),
@@ -84,8 +85,9 @@ def loop_picture(counts: Counts, layout: Layout) -> str:
     wide = layout == "wide"
     places = [(MARGIN + i * (COLUMN + BETWEEN), 0) if wide else (MARGIN, i * (HEIGHT + BETWEEN)) for i in range(3)]
     width = MARGIN + 3 * COLUMN + 2 * BETWEEN + 2 if wide else MARGIN + COLUMN + 2
-    height = HEIGHT + MARGIN + 2 if wide else 3 * HEIGHT + 2 * BETWEEN + MARGIN + 2
+    height = HEIGHT + 2 * MARGIN if wide else 3 * HEIGHT + 2 * BETWEEN + 2 * MARGIN
     columns = "".join(_column(step, x, y, layout) for step, (x, y) in zip(steps(counts), places, strict=True))
+    back = f'<text class="what" x="{MARGIN}" y="{height - 4}">{BACK}</text>'
     ways = "".join(_way(path, layout) for path in (_wide_ways(places) if wide else _tall_ways(places)))
     title = (
         "Simulated users' prompts are answered by demonstrators to train SFT; SFT's answers are ranked by simulated labelers to train "
@@ -94,7 +96,7 @@ def loop_picture(counts: Counts, layout: Layout) -> str:
     return (
         f'<svg class="loop loop-{layout}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         f'<defs><marker id="head-{layout}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
-        f'<path class="head" d="M0 0 10 5 0 10z"/></marker></defs>{columns}{ways}</svg>'
+        f'<path class="head" d="M0 0 10 5 0 10z"/></marker></defs>{columns}{ways}{back}</svg>'
     )
 
 
@@ -112,11 +114,12 @@ def _column(step: Step, x: int, y: int, layout: Layout) -> str:
 
 
 def _box(box: Box, x: int, top: int) -> str:
-    radius = {"people": ROW // 2, "data": 4, "model": 14}[box.kind]
-    words = "".join(f'<text class="what" x="{x + 124}" y="{top + 41 + 21 * i}">{escape(line)}</text>' for i, line in enumerate(box.lines))
+    radius = {"people": 24, "data": 3, "model": 12}[box.kind]
+    first = top + 38 + (10 if len(box.lines) == 1 else 0)
+    words = "".join(f'<text class="what" x="{x + 22}" y="{first + 25 + 20 * i}">{escape(line)}</text>' for i, line in enumerate(box.lines))
     return (
         f'<rect class="box {box.kind}" x="{x}" y="{top}" width="{COLUMN}" height="{ROW}" rx="{radius}"/>'
-        f'<text class="figure" x="{x + 110}" y="{top + 54}">{escape(box.figure)}</text>{words}'
+        f'<text class="figure" x="{x + 22}" y="{first}">{escape(box.figure)}</text>{words}'
     )
 
 

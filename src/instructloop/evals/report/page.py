@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from instructloop.errors import DataError
-from instructloop.evals.plain_words import findings, headline, percent, reward_against_gold
+from instructloop.evals.plain_words import findings, fixed, headline, reward_against_gold
 from instructloop.evals.report import figures
 from instructloop.evals.report.inputs import ReportInputs
 from instructloop.evals.report.loop_picture import loop_picture
@@ -20,18 +20,15 @@ REFERENCE_GFLOPS = 700.0
 """Speed of the machine that the demo's time is promised for."""
 
 _SAME = 1e-6
-_SIDE_BY_SIDE = ("base", "base_prompted", "sft", "ppo", "ppo_ptx")
 
 
 def report_html(results: Results, inputs: ReportInputs) -> str:
     """The page; raises `DataError` where the two records contradict each other."""
     _check_agreement(results, inputs)
-    environment = Environment(
-        loader=PackageLoader("instructloop.evals.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     total = sum(results.seconds.values())
     return environment.get_template("page.html.jinja").render(
-        css=files("instructloop.evals.report").joinpath("page.css").read_text(encoding="utf-8"),
+        css=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
         results=results,
         inputs=inputs,
         names=MODEL_NAMES,
@@ -44,7 +41,7 @@ def report_html(results: Results, inputs: ReportInputs) -> str:
         reference_minutes=total / 60 * results.gflops_bf16 / REFERENCE_GFLOPS,
         loops=(loop_picture(inputs.counts, "wide"), loop_picture(inputs.counts, "tall")),
         figures=figures,
-        percent=percent,
+        fixed=fixed,
         spoken=figures.spoken,
     )
 
