@@ -107,7 +107,7 @@ def _curve(start: float, end: float, noise: float, random: Random, *, points: in
 def _policy(random: Random, gain: float, kl: float, entropy: float) -> PolicyCurves:
     return PolicyCurves(
         score=_curve(0.0, gain, 0.07, random),
-        kl=_curve(0.05, kl, 0.08, random, pace=2.0),
+        kl=_curve(0.2, kl, 0.06, random, pace=2.0),
         entropy=_curve(1.1, entropy, 0.02, random),
     )
 

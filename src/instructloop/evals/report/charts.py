@@ -90,9 +90,10 @@ def round_scale(low: float, high: float, *, steps: int = 4, widen: bool = True) 
 
 
 def scale_of(lines: Sequence[Line], *, steps: int = 4) -> Scale:
-    """A scale for y that holds every line."""
+    """A scale for y that holds every line with a little air."""
     values = [y for line in lines for y in line.y]
-    return round_scale(min(values), max(values), steps=steps)
+    air = 0.05 * (max(values) - min(values))
+    return round_scale(min(values) - air, max(values) + air, steps=steps, widen=False)
 
 
 def line_chart(lines: Sequence[Line], *, title: str, y: Scale | None = None, height: int = 180, dots: bool = False) -> str:
@@ -195,8 +196,8 @@ def _bar(bar: Bar, scale: Scale, origin: float, top: int) -> str:
     ]
     if bar.low is not None and bar.high is not None:
         low, high = _percent(scale(bar.low)), _percent(scale(bar.high))
-        parts.append(_tag("line", **{"class": "whisker"}, x1=low, x2=high, y1=middle, y2=middle))
-        parts += [_tag("line", **{"class": "whisker"}, x1=at, x2=at, y1=middle - 4, y2=middle + 4) for at in (low, high)]
+        ends = [(low, high, middle, middle), (low, low, middle - 4, middle + 4), (high, high, middle - 4, middle + 4)]
+        parts += [_tag("line", **{"class": style}, x1=x1, x2=x2, y1=y1, y2=y2) for style in ("halo", "whisker") for x1, x2, y1, y2 in ends]
     return "".join(parts)
 
 

@@ -209,7 +209,7 @@ def _differences(results: Results) -> Figure:
     bars = [_interval_bar(name, style, difference) for (name, difference), style in zip(rows.items(), styles, strict=True)]
     return Figure(
         title="Differences, document by document",
-        note="Paired by held-out document, with 95 % intervals. The first is the tax; the second is what mixing pretraining text in pays back.",
+        note="With 95 % intervals. Above zero, the first is an alignment tax, the second what PPO-ptx saves of it.",
         panels=(
             Panel(
                 svg=bar_chart(bars, title="Paired differences of the loss", scale=round_scale(min(0.0, *ends), max(0.0, *ends)), mark=Mark(at=0.0))
@@ -220,9 +220,9 @@ def _differences(results: Results) -> Figure:
     )
 
 
-def spoken(use_case: str) -> str:
-    """A use-case as people write it."""
-    return {"open_qa": "open QA", "closed_qa": "closed QA"}.get(use_case, use_case.replace("_", " "))
+def spoken(name: str) -> str:
+    """A use-case or a stage as people write it."""
+    return ({"open_qa": "open QA", "closed_qa": "closed QA"} | MODEL_NAMES).get(name, name.replace("_", " "))
 
 
 def _curves(title: str, note: str, lines: Sequence[Line], x_label: str, *, dots: bool = False) -> Figure:

@@ -173,6 +173,7 @@ class ReportInputs:
     win_rates: Mapping[str, Mapping[str, Interval]]
     """Use-case -> model -> win rate against SFT on the test prompts of that use-case."""
     examples: tuple[Example, ...]
+    """Test prompts taken by a rule, such as the first of each use-case: the page says that none was chosen by hand."""
     hacks: tuple[str, ...]
     """Reward hacking that was seen, a sentence or two each; empty where it was looked for and not seen."""
 

@@ -20,7 +20,7 @@ HEAD = 64
 MARGIN = 24
 """Room for the way back of the loop."""
 BETWEEN = 44
-BACK = "beyond the demo: users prompt the better model"
+BACK = "beyond the demo: the next prompts"
 HEIGHT = HEAD + 4 * ROW + 3 * GAP
 
 

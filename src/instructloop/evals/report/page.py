@@ -19,6 +19,9 @@ from instructloop.evals.results import MODEL_NAMES, Results
 REFERENCE_GFLOPS = 700.0
 """Speed of the machine that the demo's time is promised for."""
 
+SHOWN_EXAMPLES = 3
+"""So many prompts lie open, the others under one fold."""
+
 _SAME = 1e-6
 
 
@@ -35,6 +38,7 @@ def report_html(results: Results, inputs: ReportInputs) -> str:
         styles=figures.LINE_STYLES,
         headline=headline(results),
         findings=findings(results),
+        shown_examples=SHOWN_EXAMPLES,
         reward_against_gold=reward_against_gold(results),
         minutes=total / 60,
         reference_gflops=REFERENCE_GFLOPS,
