@@ -156,8 +156,8 @@ def _reward() -> RewardInputs:
 def _win_rates(random: Random) -> dict[str, Interval]:
     means = {"base": 0.09, "base_prompted": 0.31, "ppo": 0.62, "ppo_ptx": 0.6}
     rates: dict[str, Interval] = {}
-    for name, mean in means.items():
-        mean = round(mean + random.uniform(-0.06, 0.06), 3)
+    for name, usual in means.items():
+        mean = round(usual + random.uniform(-0.06, 0.06), 3)
         rates[name] = Interval(mean, round(mean - 0.028, 3), round(mean + 0.027, 3), 76)
     return rates
 

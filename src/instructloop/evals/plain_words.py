@@ -61,10 +61,10 @@ def reward_against_gold(results: Results) -> str:
     score = f"from {fixed(sft.score, 2)} to {fixed(ppo.score, 2)}"
     gold = f"from {fixed(sft.gold, 3)} to {fixed(ppo.gold, 3)}"
     if ppo.score <= sft.score:
-        return f"PPO did not raise the reward model's mean score ({score}); the gold score goes {gold}."
+        return f"PPO did not raise the reward model’s mean score ({score}); the gold score goes {gold}."
     if ppo.gold > sft.gold:
-        return f"From SFT to PPO the reward model's mean score rises ({score}), and so does the gold score ({gold}); neither mean has an interval."
-    return f"From SFT to PPO the reward model's mean score rises ({score}) and the gold score does not ({gold}): a sign of a gamed reward."
+        return f"From SFT to PPO the reward model’s mean score rises ({score}), and so does the gold score ({gold}); neither mean has an interval."
+    return f"From SFT to PPO the reward model’s mean score rises ({score}) and the gold score does not ({gold}): a sign of a gamed reward."
 
 
 def percent(share: float) -> str:
@@ -118,7 +118,7 @@ def _reward_model(results: Results) -> Finding:
     return Finding(
         name="a reward model better than length and words",
         verdict="fails" if worse else "open" if not_below else "holds",
-        sentence=f"The reward model orders {percent_interval(reward.interval)} of a held-out simulated labeler's pairs as the labeler did: "
+        sentence=f"The reward model orders {percent_interval(reward.interval)} of a held-out simulated labeler’s pairs as the labeler did: "
         f"{', '.join(part for part in (beats, fails) if part)}. Two simulated labelers agree on {percent(reward.labeler_agreement)}.",
     )
 

@@ -61,12 +61,13 @@ def win_rate_figure(results: Results) -> Figure:
     rates = {name: model.win_rate_vs_sft for name, model in results.models if model.win_rate_vs_sft}
     bars = [_interval_bar(MODEL_NAMES[name], LINE_STYLES[name], rate) for name, rate in rates.items()]
     prompts = next(iter(rates.values())).n
+    table = _interval_table("model", {MODEL_NAMES[name]: rate for name, rate in rates.items()})
     return Figure(
         title="Win rate against SFT",
         note=f"Share of comparisons won on {prompts:,} test prompts, a tie counting one half. Whiskers are 95 % intervals, by prompt.",
         panels=(Panel(svg=bar_chart(bars, title="Win rate of each model against SFT, with 95 % intervals", scale=QUARTERS, mark=SFT)),),
         x_label="win rate",
-        figures=_interval_table("model", {MODEL_NAMES[name]: rate for name, rate in rates.items()}),
+        figures=table,
     )
 
 
@@ -121,7 +122,7 @@ def calibration_figure(inputs: ReportInputs) -> Figure:
     return Figure(
         title="Calibration",
         note=f"How often the answer it prefers was preferred, over how sure it was. On the diagonal it is as sure as it should be; "
-        f"the reward model is off by {error:.3f} on average. A dot's area is its number of pairs.",
+        f"the reward model is off by {error:.3f} on average. A dot’s area is its number of pairs.",
         panels=(Panel(svg=calibration_chart(dots, title="Observed over predicted frequency of the reward model", others=others)),),
         x_label="predicted probability",
         figures=Figures(header=("reward", "predicted", "observed", "pairs"), rows=tuple(rows)),

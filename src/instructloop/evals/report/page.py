@@ -22,16 +22,19 @@ REFERENCE_GFLOPS = 700.0
 SHOWN_EXAMPLES = 3
 """So many prompts lie open, the others under one fold."""
 
+_ROOM = "instructloop.evals.report"
+"""The package in which template and style sheet lie."""
+_MEASURED_TWICE = ("length_only", "bag_of_words", "labeler_agreement")
 _SAME = 1e-6
 
 
 def report_html(results: Results, inputs: ReportInputs) -> str:
     """The page; raises `DataError` where the two records contradict each other."""
     _check_agreement(results, inputs)
-    environment = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(loader=PackageLoader(_ROOM, ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     total = sum(results.seconds.values())
-    return environment.get_template("page.html.jinja").render(
-        css=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
+    page = environment.get_template("page.html.jinja").render(
+        css=files(_ROOM).joinpath("page.css").read_text(encoding="utf-8"),
         results=results,
         inputs=inputs,
         names=MODEL_NAMES,
@@ -48,6 +51,7 @@ def report_html(results: Results, inputs: ReportInputs) -> str:
         fixed=fixed,
         spoken=figures.spoken,
     )
+    return page.lstrip()
 
 
 def write_report(results: Results, inputs: ReportInputs, path: Path) -> None:
@@ -56,12 +60,14 @@ def write_report(results: Results, inputs: ReportInputs, path: Path) -> None:
 
 
 def _check_agreement(results: Results, inputs: ReportInputs) -> None:
-    reward = results.reward_model
-    for name in ("length_only", "bag_of_words", "labeler_agreement"):
-        shown, printed = getattr(inputs.reward, name).mean, getattr(reward, name)
-        if abs(shown - printed) > _SAME:
+    pairs = {f"reward.{name}": (getattr(inputs.reward, name).mean, getattr(results.reward_model, name)) for name in _MEASURED_TWICE}
+    for name, model in results.models:
+        if model.win_rate_vs_sft is not None:
+            pairs[f"counts.test_prompts for the win rate of {name}"] = (inputs.counts.test_prompts, model.win_rate_vs_sft.n)
+    for where, (given, printed) in pairs.items():
+        if abs(given - printed) > _SAME:
             raise DataError(
-                f"inputs.reward.{name} has the mean {shown} and results.reward_model.{name} is {printed}",
+                f"inputs.{where} is {given}, and results.json has {printed}",
                 expected="the same measurement",
                 remedy="take both from one evaluation",
             )
