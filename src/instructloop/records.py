@@ -60,7 +60,7 @@ class Record:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Self:
         """The record of a JSON object; raises `DataError` naming the key that is unknown, missing or of the wrong type."""
-        return _build(cls, row, cls.__name__)
+        return build(cls, row, cls.__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,17 +210,8 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 
 
-def _answer_ids(completions: tuple[Completion, ...], whose: str) -> list[str]:
-    """The ids of K answers; raises `DataError` unless K is 2 to 9 and no id comes twice."""
-    ids = [completion.id for completion in completions]
-    if not MIN_ANSWERS <= len(ids) <= MAX_ANSWERS:
-        raise DataError(f"{whose} holds {len(ids)} answers", expected=f"{MIN_ANSWERS} to {MAX_ANSWERS}", remedy="drop it, or split it")
-    if len(set(ids)) < len(ids):
-        raise DataError(f"{whose} holds the answers {ids}", expected="every answer id once", remedy="rename or drop the repeated ones")
-    return ids
-
-
-def _build(cls: type[Any], row: object, where: str) -> Any:
+def build(cls: type[Any], row: object, where: str) -> Any:
+    """The dataclass `cls` from a JSON object; `where` names it in the `DataError` of an unknown, missing or mistyped key."""
     if not isinstance(row, Mapping):
         raise _mistyped(where, row, "a JSON object")
     row = cast(Mapping[str, Any], row)
@@ -241,10 +232,20 @@ def _build(cls: type[Any], row: object, where: str) -> Any:
     return cls(**values)
 
 
+def _answer_ids(completions: tuple[Completion, ...], whose: str) -> list[str]:
+    """The ids of K answers; raises `DataError` unless K is 2 to 9 and no id comes twice."""
+    ids = [completion.id for completion in completions]
+    if not MIN_ANSWERS <= len(ids) <= MAX_ANSWERS:
+        raise DataError(f"{whose} holds {len(ids)} answers", expected=f"{MIN_ANSWERS} to {MAX_ANSWERS}", remedy="drop it, or split it")
+    if len(set(ids)) < len(ids):
+        raise DataError(f"{whose} holds the answers {ids}", expected="every answer id once", remedy="rename or drop the repeated ones")
+    return ids
+
+
 def _parse(hint: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint):
-        return _build(cast(type[Any], hint), value, where)
+        return build(cast(type[Any], hint), value, where)
     if origin in (Union, types.UnionType):
         return _parse_union(args, value, where)
     if origin is Literal:
