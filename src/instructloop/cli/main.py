@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = {
     "select": "the epoch of an SFT run whose answers the reward model likes best",
     "ppo": "step 3: PPO, or PPO-ptx, against the reward model",
     "sweep": "a step for every combination of some settings, in one table",
+    "lab": "the small world of the demo: its base, and the gates before it",
     "doctor": "what this machine can do, and what is missing",
 }
 """Verb -> what it does, in the order of the loop."""
@@ -69,7 +70,7 @@ def _dispatch(argv: list[str]) -> int:
     elif verb in ("-V", "--version"):
         print(f"instructloop {instructloop.__version__}")
     elif verb in VERBS:
-        importlib.import_module(f"instructloop.cli.{verb}").main(rest)
+        return importlib.import_module(f"instructloop.cli.{verb}").main(rest) or 0
     else:
         raise mistyped("verb", verb, VERBS, see="instructloop --help")
     return 0

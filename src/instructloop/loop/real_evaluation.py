@@ -29,7 +29,7 @@ from instructloop.evals.ngram import train_trigram
 from instructloop.evals.reward_report import margins, reward_report
 from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean, pair_hits
 from instructloop.loop.real_data import RANKING_ROOM
-from instructloop.model.policy import autocast, load_policy, response_logprobs
+from instructloop.model.policy import autocast, load_policy
 from instructloop.model.pretrained import stop_ids
 from instructloop.model.scalar import ScalarModel, load_scalar
 from instructloop.protocols import Sampling
@@ -40,7 +40,7 @@ from instructloop.steps.device import device, on_this_machine, place
 from instructloop.steps.language import rows_batch, target_nll
 from instructloop.steps.laws import probed_engine
 from instructloop.steps.running import write_json
-from instructloop.steps.scoring import reward_model_score, texts
+from instructloop.steps.scoring import kl_per_answer, reward_model_score, texts
 from instructloop.steps.step2_reward import score_rankings
 from instructloop.store.snapshots import read_split
 from instructloop.store.splits import split_key
@@ -139,7 +139,7 @@ def evaluate_policies(seed: Seed) -> dict[str, Any]:
         policies[name] = {
             "score": asdict(bootstrap_mean(scores[name, "reward"], keys)),
             "held_out_score": asdict(bootstrap_mean(scores[name, "held_out"], keys)),
-            "kl_to_start": asdict(bootstrap_mean(kl_per_answer(policy, start, rollout, config), keys)),
+            "kl_to_start": asdict(bootstrap_mean(kl_per_answer(policy, start, rollout, config.run).numpy(), keys)),
             "response_tokens": float(rollout.mask_BR.sum(1).double().mean()),
             "ended_share": float(rollout.ended_B.double().mean()),
         }
@@ -191,18 +191,6 @@ def answer(policy: PreTrainedModel, prompts: Sequence[Sequence[int]], config: Co
     sampling = Sampling(max_new_tokens=config.text.max_response, stop_ids=stop_ids(policy, tokenizer))
     seeds = [derive(seed, "evaluation", row) for row in range(len(prompts))]
     return assemble(prompts, engine.generate(prompts, sampling, seeds), pad_id=tokenizer.pad_id)
-
-
-@torch.no_grad()
-def kl_per_answer(policy: PreTrainedModel, start: PreTrainedModel, rollout: Rollout, config: Config) -> NDArray[Any]:
-    """log π − log π_start summed over the tokens of each answer the policy sampled: nats per sequence [B]."""
-
-    def logprobs(model: PreTrainedModel, part: Rollout) -> Tensor:
-        with autocast(config.run.precision, device()):
-            return response_logprobs(model, part.tokens_BT, part.prompt_length_B, part.mask_BR, chunk=config.run.loss_chunk)[0].cpu()
-
-    parts = [(logprobs(policy, part) - logprobs(start, part)).sum(1) for part in rollout.to(device()).split(config.run.micro_batch)]
-    return torch.cat(parts).double().numpy()
 
 
 @torch.no_grad()

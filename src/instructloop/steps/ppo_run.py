@@ -37,8 +37,9 @@ from instructloop.steps.laws import load_engine, require_engine_parity, require_
 from instructloop.steps.optimization import make_optimizer
 from instructloop.steps.provenance import describe_run, model_card, require_same_rendering
 from instructloop.steps.running import Run, open_run, timed
-from instructloop.steps.scoring import reward_model_score, text_score, texts
+from instructloop.steps.scoring import kl_per_answer, reward_model_score, text_score, texts
 from instructloop.steps.step3_ppo import Coefficients, Iteration, Metrics, Models, Optimizers, end_score, ppo_iteration
+from instructloop.steps.use_cases import use_case_metrics
 from instructloop.store.snapshots import open_snapshot, read_split
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer, require_same
 
@@ -75,6 +76,8 @@ class World:
     engine: LocalEngine
     models: Models
     train: Sequence[Sequence[int]]
+    use_cases: Sequence[str | None]
+    """Of the training prompts."""
     valid: Sequence[Sequence[int]]
     text: TokenStream | None
     held_out_text: Sequence[Tensor]
@@ -86,11 +89,10 @@ class World:
         ends = stop_ids(self.models.policy, self.tokenizer)
         return training_sampling(Sampling(max_new_tokens=cfg.text.max_response, temperature=cfg.ppo.temperature, stop_ids=ends))
 
-    def prompts(self, iteration: int) -> list[Sequence[int]]:
-        """The prompts of one iteration: pass after pass over all of them, each in its own order."""
+    def rows(self, iteration: int) -> list[int]:
+        """Which prompts one iteration answers: pass after pass over all of them, each in its own order."""
         cfg = self.config
-        rows = rows_of_stream(iteration, size=len(self.train), batch=cfg.ppo.episodes, seed=cfg.run.seed, name="prompts")
-        return [self.train[row] for row in rows]
+        return list(rows_of_stream(iteration, size=len(self.train), batch=cfg.ppo.episodes, seed=cfg.run.seed, name="prompts"))
 
     def pretraining(self, iteration: int) -> Iterator[Tensor]:
         """The pretraining rows of each update of one iteration [rows, T]; empty ones for plain PPO."""
@@ -103,8 +105,29 @@ class World:
                 yield self.text.sample_rows(iteration, rows=rows, length=cfg.ptx_length, seed=self.config.run.seed, name=f"ptx {update}")
 
 
-def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer | None = None, allow_inexact: bool = False) -> Path:
-    """Improve a policy with PPO against a reward model (or `scorer`); returns the directory of the policy, EMA beside it."""
+@dataclass(frozen=True)
+class Scorers:
+    """Rewards that are functions of texts, in place of reward models."""
+
+    reward: Scorer | None = None
+    """Trained on."""
+    heldout: Scorer | None = None
+    """Only looked at, on validation prompts."""
+
+
+def train_ppo(
+    config: Config,
+    inputs: PPOInputs,
+    folder: Path,
+    *,
+    scorer: Scorer | None = None,
+    heldout_scorer: Scorer | None = None,
+    allow_inexact: bool = False,
+) -> Path:
+    """Improve a policy with PPO against a reward model (or `scorer`); returns the directory of the policy, EMA beside it.
+
+    `heldout_scorer` judges validation answers in place of a held-out reward model, and is never trained on.
+    """
     config = on_this_machine(config)
     _require_inputs(config, inputs, scorer)
     require_same_rendering(config.text, {"policy": inputs.policy, "reward model": inputs.reward, "held-out reward model": inputs.heldout_reward})
@@ -115,10 +138,12 @@ def train_ppo(config: Config, inputs: PPOInputs, folder: Path, *, scorer: Scorer
     snapshots = {"prompts": open_snapshot(inputs.prompts), "pretraining": open_snapshot(inputs.pretraining) if inputs.pretraining else None}
     models = {"policy": inputs.policy, "reward": inputs.reward, "heldout_reward": inputs.heldout_reward}
     manifest = describe_run("ppo", config, run_id=folder.name, snapshots=snapshots, models=models, tokenizer=tokenizer)
-    manifest = replace(manifest, config={**manifest.config, "scorer": _name_of(scorer)})
+    manifest = replace(
+        manifest, config={**manifest.config, "scorer": _name_of(scorer), "heldout_scorer": heldout_scorer and _name_of(heldout_scorer)}
+    )
     run = open_run(folder, manifest, save_every=config.run.save_every, tensorboard=config.run.tensorboard, allow_inexact=allow_inexact)
 
-    world, cfg = _build(config, inputs, tokenizer, scorer), config.ppo
+    world, cfg = _build(config, inputs, tokenizer, Scorers(scorer, heldout_scorer)), config.ppo
     optimizers = Optimizers(policy=make_optimizer(world.models.policy, cfg.optimizer), value=make_optimizer(world.models.value, cfg.value_optimizer))
     coefs = Coefficients(reward_kl=cfg.kl.coef, trust_region=cfg.trust_region.coef)
     alarms = Alarms(max_response=config.text.max_response)
@@ -152,7 +177,10 @@ def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> M
             seen = look_at_validation(world)  # before the updates: the first look is at the untouched policy
     with offender_kept(run), timed(times, "iteration"):
         load_engine(world.engine, world.models.policy, version=at.number)
-        rollout, metrics = ppo_iteration(world.models, world.engine, world.prompts(at.number), world.pretraining(at.number), optimizers, at)
+        rows = world.rows(at.number)
+        prompts = [world.train[row] for row in rows]
+        rollout, metrics = ppo_iteration(world.models, world.engine, prompts, world.pretraining(at.number), optimizers, at)
+        metrics |= use_case_metrics(rollout, [world.use_cases[row] for row in rows])
         require_unit_ratio(metrics["ratio_first_error"], world.config)
         require_small_gap(metrics, world.config)
     tokens = int(rollout.mask_BR.sum())
@@ -165,7 +193,8 @@ def _iterate(run: Run, world: World, optimizers: Optimizers, at: Iteration) -> M
 def look_at_validation(world: World) -> Metrics:
     """Score of the policy as it is on validation prompts, by both reward models, and its loss on held-out text."""
     cfg = world.config
-    load_engine(world.engine, world.models.policy, version=LOOKED_AT)
+    policy = world.models.policy
+    load_engine(world.engine, policy, version=LOOKED_AT)
     seeds = [derive(cfg.run.seed, "validation", row) for row in range(len(world.valid))]
     rollout = assemble(world.valid, world.engine.generate(world.valid, world.sampling, seeds), pad_id=world.tokenizer.pad_id)
     scores = {"valid_score": world.models.score(rollout)}
@@ -174,12 +203,13 @@ def look_at_validation(world: World) -> Metrics:
     require_finite(vars(rollout), **scores)
     figures = {name: float(score_B.double().mean()) for name, score_B in scores.items()}
     figures["valid_end_score"] = float(end_score(rollout, scores["valid_score"], cfg.ppo).double().mean())
+    figures["valid_kl"] = float(kl_per_answer(policy, world.models.reference, rollout, cfg.run, temperature=cfg.ppo.temperature).mean())
     if world.held_out_text:
-        figures["pretraining_loss"] = mean_nll(world.models.policy, [rows_batch(rows) for rows in world.held_out_text], cfg.run)
+        figures["pretraining_loss"] = mean_nll(policy, [rows_batch(rows) for rows in world.held_out_text], cfg.run)
     return figures
 
 
-def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scorer | None) -> World:
+def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorers: Scorers) -> World:
     train, valid = (load_prompts(read_split(inputs.prompts, split, Prompt), tokenizer, config.text) for split in ("train", "valid"))
     print(f"train: {train.dropped}\nvalid: {valid.dropped}")
     train.dropped.require_some("prompts")
@@ -193,14 +223,17 @@ def _build(config: Config, inputs: PPOInputs, tokenizer: Tokenizer, scorer: Scor
         policy=policy,
         reference=copy.deepcopy(policy),
         value=value,
-        score=text_score(scorer, tokenizer, config.text) if scorer is not None else reward_model_score(_present(reward), config.run),
+        score=text_score(scorers.reward, tokenizer, config.text) if scorers.reward else reward_model_score(_present(reward), config.run),
         ema=Ema(policy, config.ppo.ema) if config.ppo.ema else None,
     )
+    heldout = text_score(scorers.heldout, tokenizer, config.text) if scorers.heldout else None
+    if inputs.heldout_reward:
+        heldout = reward_model_score(place(load_scalar(inputs.heldout_reward, **read)), config.run)
     return World(
         config=config, tokenizer=tokenizer, engine=require_engine_parity(policy, tokenizer, config), models=models,
-        train=train.ids, valid=valid.ids[: config.ppo.valid_prompts],
+        train=train.ids, use_cases=[record.use_case for record in train.records], valid=valid.ids[: config.ppo.valid_prompts],
         text=text if config.ppo.ptx_coef else None, held_out_text=held_out,
-        heldout_score=reward_model_score(place(load_scalar(inputs.heldout_reward, **read)), config.run) if inputs.heldout_reward else None,
+        heldout_score=heldout,
     )  # fmt: skip
 
 

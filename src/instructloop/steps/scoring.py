@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from instructloop.config import Run, Text
 from instructloop.errors import DataError
-from instructloop.model.policy import autocast
+from instructloop.model.policy import autocast, response_logprobs
 from instructloop.model.scalar import ScalarModel
 from instructloop.protocols import Scorer
 from instructloop.rollout.batch import Rollout
@@ -54,3 +55,19 @@ def texts(rollout: Rollout, tokenizer: Tokenizer) -> tuple[list[str], list[str]]
     lengths = zip(rollout.tokens_BT.tolist(), rollout.prompt_length_B.tolist(), rollout.mask_BR.sum(1).tolist(), strict=True)
     pairs = [(tokenizer.decode(row[:prompt]), tokenizer.decode(row[prompt : prompt + answer])) for row, prompt, answer in lengths]
     return [prompt for prompt, _ in pairs], [answer for _, answer in pairs]
+
+
+@torch.no_grad()
+def kl_per_answer(policy: PreTrainedModel, start: PreTrainedModel, rollout: Rollout, run: Run, *, temperature: float = 1.0) -> Tensor:
+    """log π − log π_start summed over the tokens of each answer that the policy sampled: nats per sequence, float64 [B]."""
+
+    def logprobs(model: PreTrainedModel, part: Rollout) -> Tensor:
+        tokens = (part.tokens_BT, part.prompt_length_B, part.mask_BR)
+        with autocast(run.precision, device()):
+            return response_logprobs(model, *tokens, temperature=temperature, chunk=run.loss_chunk)[0].double().cpu()
+
+    kl_B = torch.zeros(len(rollout), dtype=torch.float64)
+    for rows_B in rollout.by_length().split(run.micro_batch):
+        part = rollout[rows_B].trimmed().to(device())
+        kl_B[rows_B] = (logprobs(policy, part) - logprobs(start, part)).sum(1)
+    return kl_B

@@ -1,0 +1,29 @@
+"""The recipe of the demo: the small world of `lab/`, minutes on two CPU cores."""
+
+from instructloop.config import PPO, SFT, Config, ModelShape, Optimizer, Pretrain, Reward, Run, Text
+
+
+def demo() -> Config:
+    """Two CPU cores and the small world of the lab, minutes for the whole loop (`instructloop demo`).
+
+    Leaves the paper in: a 0.9 M model, with learning rates to match; contexts of 256 tokens; a few epochs of SFT (16 of so few
+    demonstrations only memorise); reward batches of 16 prompts; 128 episodes an iteration in 4 minibatches, warmed up over 3; one
+    pretraining example per episode instead of 8, of 128 tokens, and a γ_ptx to match.
+    """
+    constant = {"decay": "constant", "warmup": 3, "eps": 1e-5}
+    supervised = {"optimizer": Optimizer(lr=5e-4), "epochs": 4, "batch": 32, "residual_dropout": 0.1, "pack": True}
+    return Config(
+        text=Text(context=160, max_prompt=96, max_response=56),
+        run=Run(precision="bf16", micro_batch=64, save_every=200),
+        pretrain=Pretrain(
+            shape=ModelShape(family="gpt_neox", layers=4, width=128, heads=4, vocab=1024, context=256),
+            optimizer=Optimizer(lr=2e-3, warmup=200, weight_decay=0.05), batch=12, length=256, updates=10_000,
+        ),
+        sft=SFT(**supervised),
+        sft_ptx_init=SFT(**supervised, pretraining_share=0.1, pretraining_length=128),
+        reward=Reward(optimizer=Optimizer(lr=1e-3), epochs=1, batch=16),
+        ppo=PPO(
+            optimizer=Optimizer(lr=3e-4, **constant), value_optimizer=Optimizer(lr=1e-3, **constant),
+            iterations=25, episodes=128, minibatches=4, ptx_coef=0.2, ptx_ratio=1, ptx_length=128, valid_every=5, valid_prompts=256, samples_every=5,
+        ),
+    )  # fmt: skip
