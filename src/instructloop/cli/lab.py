@@ -13,7 +13,7 @@ PARTS = {"base": "make the base of the demo from the lab's text, half an hour", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabBase:
+class LabPretraining:
     """Train the base of the demo on the lab's text and put it into the package."""
 
     out: Path = Path("out/base")
@@ -39,15 +39,15 @@ def main(argv: Sequence[str]) -> int:
     part, rest = (argv[0], list(argv[1:])) if argv else ("--help", [])
     if part in ("-h", "--help"):
         print("usage: instructloop lab PART [...]\n\n" + "\n".join(f"  {name:8}{does}" for name, does in PARTS.items()))
-        return 0
+        raise SystemExit(0)
     if part not in PARTS:
         raise mistyped("part of the lab", part, PARTS, see="instructloop lab --help")
     return _make_base(rest) if part == "base" else _gate(rest)
 
 
 def _make_base(argv: Sequence[str]) -> int:
-    asked, config = parse_recipe("lab base", LabBase, ["demo", *argv], sections=("run", "pretrain"))
-    from instructloop.loop.lab_base import make_base
+    asked, config = parse_recipe("lab base", LabPretraining, ["demo", *argv], sections=("run", "pretrain"))
+    from instructloop.loop.lab_pretraining import make_base
 
     print(make_base(config, asked.out))
     return 0
@@ -59,7 +59,7 @@ def _gate(argv: Sequence[str]) -> int:
     asked, config = parse_recipe("lab gate", LabGate, ["demo", "--name", *argv], sections=("run", "sft_ptx_init", "reward", "ppo"))
     from dataclasses import replace
 
-    from instructloop.loop.lab_base import shipped_base
+    from instructloop.loop.lab_pretraining import shipped_base
     from instructloop.loop.lab_gates import run_gate
     from instructloop.loop.small_world import SmallWorld
 
