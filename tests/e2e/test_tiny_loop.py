@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from instructloop.loop.demo import STEPS, run_demo
+from instructloop.loop.tiny_loop import STEPS, run_tiny_loop
 from instructloop.model.policy import load_policy
 from instructloop.model.scalar import load_scalar
 from instructloop.protocols import Sampling
@@ -24,7 +24,7 @@ SECONDS = 60
 def loop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """The folder of the loop's runs, and the processor time they took."""
     out, start = tmp_path_factory.mktemp("loop"), time.process_time()
-    run_demo(out, seed=0)
+    run_tiny_loop(out, seed=0)
     return out, time.process_time() - start
 
 
@@ -115,6 +115,6 @@ def test_the_second_call_finds_everything_done(loop: tuple[Path, float]) -> None
     out, _ = loop
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     start = time.process_time()
-    run_demo(out, seed=0)
+    run_tiny_loop(out, seed=0)
     assert time.process_time() - start < 3
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
