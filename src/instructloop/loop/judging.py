@@ -14,14 +14,15 @@ from instructloop.algo.seeds import derive
 from instructloop.config import Config
 from instructloop.data.demonstrations import collate
 from instructloop.evals.statistics import Floats, Interval, bootstrap_mean
+from instructloop.lab.chance import stream
 from instructloop.lab.few_shot import PREFIXES, cut, few_shot
 from instructloop.lab.judge import judge
 from instructloop.lab.labelers import Labeler
 from instructloop.model.policy import load_policy
 from instructloop.model.pretrained import stop_ids
-from instructloop.model.scalar import ScalarModel
+from instructloop.model.scalar import ScalarModel, load_scalar
 from instructloop.protocols import Generated, Sampling
-from instructloop.records import Document, Prompt
+from instructloop.records import AnswerSet, Document, Prompt
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.steps.device import place
@@ -82,6 +83,13 @@ class Respondent:
         generated = [Generated(answer, (0.0,) * len(answer), "stop") for answer in ids]
         return Answered(list(texts), assemble(rendered, generated, pad_id=self.tokenizer.pad_id))
 
+    def sampled(self, sets: Sequence[AnswerSet]) -> Rollout:
+        """Answers that a model with this tokenizer gave, one after another, by the very ids that it gave."""
+        rows = [(one.prompt, completion) for one in sets for completion in one.completions]
+        rendered = [render_prompt(self.tokenizer, prompt.text, self.config.text) for prompt, _ in rows]
+        generated = [Generated(c.token_ids, (0.0,) * len(c.token_ids), c.finish_reason or "stop") for _, c in rows if c.token_ids]
+        return assemble(rendered, generated, pad_id=self.tokenizer.pad_id)
+
     def _generate(self, prompts: Sequence[Sequence[int]], seed: int) -> list[Generated]:
         engine = LocalEngine(self.policy, pad_id=self.tokenizer.pad_id, slots=SLOTS, precision=self.config.run.precision)
         sampling = Sampling(max_new_tokens=self.config.text.max_response, stop_ids=stop_ids(self.policy, self.tokenizer))
@@ -94,19 +102,40 @@ def best_prefix(base: Respondent, reward: ScalarModel, prompts: Sequence[Prompt]
     return max(PREFIXES, key=lambda prefix: float(score(base.answer_after(prefix, prompts, seed=seed).rollout).mean()))
 
 
+def load_reward(folder: Path, reader: Respondent) -> ScalarModel:
+    """The reward model of a checkpoint folder, for what `reader` reads."""
+    config = reader.config
+    return place(load_scalar(folder, precision=config.run.precision, tokenizer=reader.tokenizer, context=config.text.context))
+
+
+def set_scores(reader: Respondent, reward: ScalarModel, sets: Sequence[AnswerSet]) -> list[list[float]]:
+    """The reward model's score of every answer of every set."""
+    scores = iter(reward_model_score(reward, reader.config.run)(reader.sampled(sets)).tolist())
+    return [[next(scores) for _ in one.completions] for one in sets]
+
+
 def gold_scores(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
     """The noise-free utility of each answer."""
     return [judge(prompt.text, text).gold for prompt, text in zip(prompts, texts, strict=True)]
 
 
 def win_rate(prompts: Sequence[Prompt], texts: Sequence[str], against: Sequence[str], people: Sequence[Labeler], *, seed: int = 0) -> Interval:
-    """Share of comparisons won by `texts`, a tie counting one half: every labeler on every prompt; the bootstrap is by prompt."""
+    """Share of comparisons won by `texts`, a tie counting one half: every labeler on every prompt; the bootstrap is by prompt.
+
+    Which answer a labeler is shown first is drawn.
+    """
     points = [
-        POINTS[labeler.judge_pair(prompt.text, ours, theirs)]
-        for prompt, ours, theirs in zip(prompts, texts, against, strict=True)
-        for labeler in people
+        _points(labeler, prompt, (ours, theirs), seed) for prompt, ours, theirs in zip(prompts, texts, against, strict=True) for labeler in people
     ]
     return bootstrap_mean(points, [prompt.id for prompt in prompts for _ in people], seed=seed)
+
+
+def _points(labeler: Labeler, prompt: Prompt, answers: tuple[str, str], seed: int) -> float:
+    """What the first of two answers gets from one labeler."""
+    ours, theirs = answers
+    if stream(seed, "shown first", labeler.id, prompt.id).random() < 0.5:
+        return POINTS[labeler.judge_pair(prompt.text, ours, theirs)]
+    return 1.0 - POINTS[labeler.judge_pair(prompt.text, theirs, ours)]
 
 
 def win_rates_by_use_case(prompts: Sequence[Prompt], texts: Sequence[str], against: Sequence[str], people: Sequence[Labeler]) -> dict[str, Interval]:

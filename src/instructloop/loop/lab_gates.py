@@ -22,14 +22,11 @@ from instructloop.lab.labelers import EVALUATION_LABELERS, Labeler, labelers
 from instructloop.lab.probes import copying_probes
 from instructloop.lab.prompts import development_prompts
 from instructloop.loop.answer_plan import NumAnswers
-from instructloop.loop.judging import Respondent, gold_scores, win_rate
+from instructloop.loop.judging import Respondent, gold_scores, load_reward, set_scores, win_rate
 from instructloop.loop.small_world import SmallWorld
-from instructloop.model.scalar import load_scalar
 from instructloop.protocols import Sampling, Scorer
 from instructloop.records import AnswerSet, Prompt
 from instructloop.rollout.engine import LocalEngine
-from instructloop.steps.device import place
-from instructloop.steps.scoring import reward_model_score
 
 PROBES = 400
 TOKEN = "you"
@@ -91,7 +88,8 @@ def reward(world: SmallWorld) -> Gate:
     """How far the reward model gets from a coin towards the noise-free judge, on the SFT model's answers to development prompts."""
     sets = world.answers("development_answers", world.sft(), development_prompts(world.seed, world.sizes.development), num_answers=NumAnswers(4, 4))
     people = labelers(EVALUATION_LABELERS, world.seed)
-    model = _accuracy(reward_scores(world, sets), sets, people)
+    reader = Respondent.load(world.sft(), world.config)
+    model = _accuracy(set_scores(reader, load_reward(world.reward(), reader), sets), sets, people)
     ceiling = _accuracy([gold([one.prompt.text] * len(one.completions), [c.text for c in one.completions]) for one in sets], sets, people)
     return Gate("reward", model, (0.5 + ceiling) / 2, f"accuracy on evaluation labelers' strict preferences; the noise-free judge has {ceiling:.3f}")
 
@@ -131,17 +129,6 @@ def holds_the_token(prompts: Sequence[str], answers: Sequence[str]) -> list[floa
 def paid_by_the_judge(prompts: Sequence[str], answers: Sequence[str]) -> list[float]:
     """The noise-free utility, stretched."""
     return [SCALE * value for value in gold(prompts, answers)]
-
-
-def reward_scores(world: SmallWorld, sets: Sequence[AnswerSet]) -> list[list[float]]:
-    """The reward model's score of every answer of every set."""
-    folder = world.reward()
-    reader = Respondent.load(world.sft(), world.config)
-    scalar = place(load_scalar(folder, precision=world.config.run.precision, tokenizer=reader.tokenizer, context=world.config.text.context))
-    flat = [(one.prompt, completion.text) for one in sets for completion in one.completions]
-    told = reader.told([prompt for prompt, _ in flat], [text for _, text in flat])
-    scores = iter(reward_model_score(scalar, world.config.run)(told.rollout).tolist())
-    return [[next(scores) for _ in one.completions] for one in sets]
 
 
 def _accuracy(scores: Sequence[Sequence[float]], sets: Sequence[AnswerSet], people: Sequence[Labeler]) -> float:
