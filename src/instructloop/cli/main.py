@@ -15,7 +15,7 @@ from instructloop.cli.refusals import mistyped
 from instructloop.errors import InstructLoopError, MissingExtra
 
 VERBS: Mapping[str, str] = {
-    "demo": "the whole loop in miniature on this machine, then what it made",
+    "demo": "the whole loop in a small world with known truth, and a report of it",
     "snapshot": "freeze data files: hashed, split, never altered again",
     "pretrain": "step 0: a base model from text, for people who bring none",
     "sft": "step 1: supervised fine-tuning on demonstrations",
@@ -24,7 +24,7 @@ VERBS: Mapping[str, str] = {
     "select": "the epoch of an SFT run whose answers the reward model likes best",
     "ppo": "step 3: PPO, or PPO-ptx, against the reward model",
     "sweep": "a step for every combination of some settings, in one table",
-    "lab": "the small world of the demo: its base, and the gates before it",
+    "lab": "the small world of the demo: its base, its gates, its studies",
     "doctor": "what this machine can do, and what is missing",
 }
 """Verb -> what it does, in the order of the loop."""

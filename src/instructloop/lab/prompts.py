@@ -21,6 +21,8 @@ from instructloop.records import Prompt, Provenance
 
 POOLS = 24
 """Evaluation pools; development is one more part of the same side."""
+PRACTICE_POOL = POOLS - 1
+"""The pool of whoever only tries things: it has been looked at. Recorded runs take one that never was, all seeds the same one."""
 CONSENT = "simulated"
 ORIGIN = "lab"
 _FAVOURITE = 4.0

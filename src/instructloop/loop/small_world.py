@@ -47,6 +47,10 @@ class Sizes:
     documents: int = 30_000
     """Of pretraining text, for the pretraining term."""
     held_out_documents: int = 600
+    test_prompts: int = 600
+    """Prompts that every model answers and is judged on; at least 500 for a run that is to be reported."""
+    compared: int = 300
+    """The first of them, of which the reward model is tried on several answers each."""
 
 
 @dataclass(frozen=True, kw_only=True)
