@@ -1,7 +1,7 @@
 """Small, quiet SVG pictures. The same numbers give the same bytes; matplotlib is reached only when something is drawn."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,17 @@ class Labels:
     title: str
     x: str
     y: str
+    log_from: float | None = None
+    """x is linear up to here and logarithmic beyond; linear throughout without it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One of several pictures beside each other."""
+
+    labels: Labels
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    """Name -> x and y, with a dot at each point."""
 
 
 def curves_svg(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]], labels: Labels) -> str:
@@ -37,6 +48,22 @@ def curves_svg(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[flo
             axes.legend()
 
     return _svg(draw, labels)
+
+
+def panels_svg(rows: Sequence[Sequence[Panel]]) -> str:
+    """Panels in rows, as many in each."""
+
+    def draw(axes_RC: Any) -> None:
+        for panel, axes in zip((panel for row in rows for panel in row), axes_RC.flat, strict=True):
+            for i, (name, (x, y)) in enumerate(panel.lines.items()):
+                axes.plot(x, y, color=_COLOURS[i % len(_COLOURS)], marker="o", markersize=3, label=name)
+            if len(panel.lines) > 1:
+                axes.legend()
+            if panel.labels.log_from is not None:
+                axes.set_xscale("symlog", linthresh=panel.labels.log_from)
+            _name(axes, panel.labels)
+
+    return _figure(draw, rows=len(rows), columns=len(rows[0]))
 
 
 def bars_svg(bars: Mapping[str, tuple[float, float, float]], labels: Labels, *, line_at: float | None = None) -> str:
@@ -75,19 +102,30 @@ def histogram_svg(histogram: Mapping[str, Any], labels: Labels) -> str:
     return _svg(draw, labels)
 
 
-def _svg(draw: Any, labels: Labels) -> str:
+def _svg(draw: Callable[[Any], None], labels: Labels) -> str:
+    def draw_one(axes_RC: Any) -> None:
+        draw(axes_RC[0, 0])
+        _name(axes_RC[0, 0], labels)
+
+    return _figure(draw_one, rows=1, columns=1)
+
+
+def _name(axes: Any, labels: Labels) -> None:
+    axes.set_title(labels.title, loc="left", fontsize=10)
+    axes.set_xlabel(labels.x)
+    axes.set_ylabel(labels.y)
+
+
+def _figure(draw: Callable[[Any], None], *, rows: int, columns: int) -> str:
+    """What `draw` puts on the axes [rows, columns], as SVG."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("matplotlib", "plots") from error
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes)
-        axes.set_title(labels.title, loc="left", fontsize=10)
-        axes.set_xlabel(labels.x)
-        axes.set_ylabel(labels.y)
+        figure = Figure(figsize=(_SIZE[0] * columns, _SIZE[1] * rows), layout="constrained")
+        draw(figure.subplots(rows, columns, squeeze=False))
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
