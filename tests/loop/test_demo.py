@@ -76,6 +76,7 @@ def test_judging_again_gives_the_same_figures(base: Path, out: Path) -> None:
     (out / "results.json").unlink()
     second = run_demo(out, seed=3, pool=PRACTICE_POOL, base=base, config=shrunk(), sizes=SIZES)
     assert replace(second, peak_rss_mb=first.peak_rss_mb) == first
+    assert list(second.seconds) == STAGES
 
 
 def test_another_run_has_no_place_in_the_folder(base: Path, out: Path) -> None:

@@ -77,9 +77,10 @@ def _turn(world: SmallWorld, pool: int, console: Console) -> None:
     _announce(console, len(parts) + 1, len(parts) + 1, "judging", _judging_words(world, pool))
     models = Trained(base=world.base, sft=trained["sft"], reward=trained["reward_model"], ppo=trained["ppo"], ppo_ptx=trained["ppo_ptx"])
     judged, inputs = stages.run("judging", lambda: _judged(world, models, pool))
+    seconds = {stage: stages.seconds[stage] for stage in (*trained, "judging")}
     results = Results(
         models=judged.models, reward_model=judged.trial.result, paired=judged.paired,
-        seconds=stages.seconds, gflops_bf16=stages.gflops_bf16, peak_rss_mb=stages.peak_rss_mb, seed=world.seed,
+        seconds=seconds, gflops_bf16=stages.gflops_bf16, peak_rss_mb=stages.peak_rss_mb, seed=world.seed,
     )  # fmt: skip
     inputs.write(out / "report_inputs.json")
     write_report(results, inputs, out / "report.html")

@@ -48,7 +48,7 @@ class Stages:
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """Stage -> seconds, in the order in which they began."""
+        """Stage -> seconds."""
         return {name: stage.seconds for name, stage in self._stages.items()}
 
     @property
