@@ -19,7 +19,7 @@ SIZES = Sizes(
 def shrunk() -> Config:
     """The recipe of the demo, for one layer and a few updates, in float32."""
     config = demo()
-    shape = ModelShape(family="gpt_neox", layers=1, width=64, heads=2, vocab=640, context=256)
+    shape = ModelShape(family="gpt_neox", layers=1, width=64, heads=2, vocab=1024, context=256)
     return replace(
         config,
         run=replace(config.run, precision="fp32"),

@@ -37,7 +37,7 @@ def report_inputs(world: SmallWorld, trained: Trained, judged: Judged) -> Report
         departures=departures(world.config, judged.base_parameters),
         counts=_counts(world, judged),
         curves=_curves(world.config, trained, runs),
-        distances={name: tuple(_distances(run)) for name, run in runs.items()},
+        distances={name: tuple(distances(run)) for name, run in runs.items()},
         reward=judged.trial.page,
         win_rates=_win_rates(judged),
         examples=examples(judged),
@@ -138,7 +138,7 @@ def _reward_accuracy(config: Config, run: Path) -> Curve:
     return Curve(x=(*fresh.x, float(len(rows))), y=(*fresh.y, closing_figures(run)["valid_accuracy"]))
 
 
-def _distances(run: Path) -> list[Distance]:
+def distances(run: Path) -> list[Distance]:
     """At each look at the development prompts, the last one after the training."""
     rows = metrics(run)
     looks = [row for row in (*rows, _closing(run, len(rows))) if "valid_kl" in row]
