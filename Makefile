@@ -1,4 +1,5 @@
-# make demo       the loop in miniature
+# make demo       the whole loop in a small world with known truth, and a report of it
+# make base       the base that the demo starts from, made again: half an hour
 # make test       the tests, in parallel, without the slow ones
 # make test-all   what `make test` leaves out
 # make check      format, lint, types, floors, size, honesty
@@ -6,7 +7,7 @@
 # PYTHON=python3.12 make …     another interpreter (3.11 or newer) to build .venv with
 # TORCH_INDEX=URL make …       a further package index to take torch from: the CPU build, another CUDA
 # WORKERS=4 make test          processes for the tests
-# SEED=7 make demo             another toy world, another run of it
+# SEED=7 make demo             other people, prompts and noise, on the same base
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -16,13 +17,16 @@ SEED ?= 0
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo test test-all check clean
+.PHONY: help demo base test test-all check clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
 
 demo: $(READY)
 	$(BIN)/instructloop demo --seed $(SEED) --out out/demo-$(SEED)
+
+base: $(READY)
+	$(BIN)/instructloop lab base
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)

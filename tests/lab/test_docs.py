@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from instructloop.cli.lab import LabGate
 from instructloop.lab.clauses import KINDS
 from instructloop.lab.judge import judge
 from instructloop.lab.prompts import POOLS
@@ -22,6 +24,11 @@ def test_verdicts_are_the_judges(prompt: str, answer: str, gold: str, reasons: s
     assert (f"{verdict.gold:.2f}", "; ".join(verdict.reasons)) == (gold, reasons)
 
 
+def test_the_gates_are_those_of_the_verb_in_their_order() -> None:
+    named = re.findall(r"^\| `instructloop lab gate (\w+)` \|", TEXT, re.MULTILINE)
+    assert named == list(get_args(get_type_hints(LabGate)["name"]))
+
+
 def test_counts_are_the_labs() -> None:
     phrasings = [sum(template.held_out == held_out for _, template in every_template()) for held_out in (False, True)]
     texts = [sum(len(surfaces(task, held_out=held_out)) for task in TASKS.values()) for held_out in (False, True)]
@@ -37,4 +44,4 @@ def test_counts_are_the_labs() -> None:
     assert f"{POOLS} evaluation pools" in TEXT
     assert f"{sum(bool(kind.wordings) for kind in KINDS.values())} kinds of clauses" in TEXT
     assert len(VERDICTS) >= 8
-    assert len(TEXT.splitlines()) <= 120
+    assert len(TEXT.splitlines()) <= 150
