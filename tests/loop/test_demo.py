@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instructloop.errors import ResumeError
+from instructloop.errors import ConfigError, ResumeError
 from instructloop.evals.report.inputs import ReportInputs
 from instructloop.evals.results import MODEL_NAMES, Results
 from instructloop.lab.prompts import PRACTICE_POOL, evaluation_prompts
@@ -92,3 +92,9 @@ def test_every_model_is_looked_at_alike(out: Path) -> None:
     for example in inputs.examples:
         assert list(example.answers) == list(MODEL_NAMES)
         assert all(math.isfinite(answer.gold) for answer in example.answers.values())
+
+
+def test_a_pool_that_there_is_not_is_refused_before_anything_is_made(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="evaluation pool 24"):
+        run_demo(tmp_path / "out", seed=0, pool=24, base=base, config=shrunk(), sizes=SIZES)
+    assert not (tmp_path / "out").exists()

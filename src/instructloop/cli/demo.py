@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instructloop.cli.inputs import require_model
 from instructloop.cli.parsing import parse
 from instructloop.lab.prompts import PRACTICE_POOL
 
@@ -25,6 +26,8 @@ class Demo:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("demo", Demo, argv)
+    if asked.base is not None:
+        require_model(str(asked.base))
     from instructloop.loop.demo import run_demo
     from instructloop.loop.lab_pretraining import shipped_base
     from instructloop.loop.small_world import Sizes

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from instructloop.cli.inputs import require_model
 from instructloop.cli.parsing import parse_recipe
 from instructloop.cli.refusals import mistyped
 from instructloop.config import Config
@@ -103,6 +104,8 @@ def _overoptimize(argv: Sequence[str]) -> int:
 
 
 def _world(asked: LabWorld, config: Config) -> "SmallWorld":
+    if asked.base is not None:
+        require_model(str(asked.base))
     from instructloop.loop.lab_pretraining import shipped_base
     from instructloop.loop.small_world import SmallWorld
     from instructloop.steps.device import on_this_machine

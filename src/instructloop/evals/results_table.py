@@ -29,7 +29,7 @@ def results_table(results: Results) -> Table:
             str(rate) if rate else "0.500 by definition",
             fixed(model.score, 2),
             fixed(model.gold, 3),
-            "–" if model.kl is None else f"{model.kl:.2f}",
+            "–" if model.kl is None else fixed(model.kl, 2),
             f"{model.response_tokens:.1f}",
             f"{model.pretraining_loss:.3f}",
         )

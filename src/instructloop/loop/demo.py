@@ -24,6 +24,7 @@ from instructloop.evals.results import Results
 from instructloop.evals.results_table import print_results
 from instructloop.lab.judge import gold
 from instructloop.lab.labelers import EVALUATION_LABELERS, TRAINING_LABELERS
+from instructloop.lab.prompts import evaluation_prompts
 from instructloop.loop.demo_page import report_inputs
 from instructloop.loop.judged import Judged, Trained, judge_models
 from instructloop.loop.small_world import ANSWERS, Sizes, SmallWorld
@@ -47,8 +48,10 @@ class Part:
 def run_demo(out: Path, seed: int, *, pool: int, base: Path, config: Config, sizes: Sizes) -> Results:
     """Turn the loop once under `out`, judge the models on an evaluation pool, print and write what came of it.
 
-    What an earlier call has made is found again. Raises `ResumeError` where `out` was begun with another seed, pool, base or settings.
+    What an earlier call has made is found again. Raises `ResumeError` where `out` was begun with another seed, pool, base or settings,
+    and `ConfigError` for a pool that there is not.
     """
+    evaluation_prompts(pool, sizes.test_prompts)  # a pool that there is not, or with too few prompts, is refused before anything is trained
     settings = {"seed": seed, "pool": pool, "base": model_identity(str(base)), "config": asdict(config), "sizes": asdict(sizes)}
     _refuse_other_settings(out, json.loads(json.dumps(settings)))
     config = on_this_machine(replace(config, run=replace(config.run, seed=seed)))

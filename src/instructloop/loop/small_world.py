@@ -76,6 +76,8 @@ class SmallWorld:
 
     def rankings(self) -> Path:
         """Four to nine answers of the SFT model to each prompt, ranked by simulated labelers."""
+        if (there := self.folder / "data" / "rankings").exists():
+            return there
         first = self.sizes.demonstrations
         asked = self.prompts()[first : first + self.sizes.ranked]
         ranked = rank(self.answers("answers", self.sft(), asked), labelers(TRAINING_LABELERS, self.seed), self.seed)
