@@ -20,7 +20,7 @@ SFT = behaviour(0.0, 0.8, [("is rude",), *[()] * 99])
 
 def test_a_use_case_that_fell_while_its_score_rose_is_named() -> None:
     (sentence,) = fallen_use_cases("ppo", USE_CASES, SFT, behaviour(1.0, 0.6))
-    assert sentence.startswith("On prompts of chat, the score rises by 1.00 from SFT to PPO and gold falls by 0.200 [0.200, 0.200]")
+    assert sentence.startswith("On prompts of chat, the score rises by 1.00 from SFT to PPO and gold falls by 0.200 [0.200, 0.200], a 99% interval:")
 
 
 @pytest.mark.parametrize(("score", "gold"), [(1.0, 0.9), (-1.0, 0.6), (0.0, 0.6), (1.0, 0.8)])

@@ -76,7 +76,7 @@ def fallen_use_cases(name: str, use_cases: Sequence[str], sft: Behaviour, policy
         if gold.high < 0 < score.mean:
             found.append(
                 f"On prompts of {spoken(use_case)}, the score rises by {fixed(score.mean, 2)} from SFT to {MODEL_NAMES[name]} and gold "
-                f"falls by {_span(gold, -1, 3)}: there the reward model pays for something that the judge does not."
+                f"falls by {_span(gold, -1, 3)}, a {LEVEL:.0%} interval: there the reward model pays for something that the judge does not."
             )
     return found
 
@@ -105,7 +105,7 @@ def _fault_sentence(name: str, difference: Interval, wrong: str, before: float, 
     low, high = 100 * difference.low, 100 * difference.high
     return (
         f"The judge says “{wrong}” of {percent(after)} of {MODEL_NAMES[name]}’s answers and of {percent(before)} of SFT’s: "
-        f"{100 * difference.mean:.1f} [{low:.1f}, {high:.1f}] points more."
+        f"{100 * difference.mean:.1f} [{low:.1f}, {high:.1f}] points more, a {LEVEL:.0%} interval."
     )
 
 
