@@ -20,7 +20,7 @@ SFT = behaviour(0.0, 0.8, [("is rude",), *[()] * 99])
 
 def test_a_use_case_that_fell_while_its_score_rose_is_named() -> None:
     (sentence,) = fallen_use_cases("ppo", USE_CASES, SFT, behaviour(1.0, 0.6))
-    assert sentence.startswith("On prompts of chat, the score rises by 1.00 from SFT to PPO and gold falls by 0.200 [0.200, 0.200], a 99% interval:")
+    assert sentence.startswith("On prompts of chat, the score rises by 1.00 [1.00, 1.00] from SFT to PPO and gold falls by 0.200 [0.200, 0.200]")
 
 
 @pytest.mark.parametrize(("score", "gold"), [(1.0, 0.9), (-1.0, 0.6), (0.0, 0.6), (1.0, 0.8)])
@@ -28,9 +28,12 @@ def test_neither_sign_alone_is_one(score: float, gold: float) -> None:
     assert fallen_use_cases("ppo", USE_CASES, SFT, behaviour(score, gold)) == []
 
 
-def test_a_fall_within_the_noise_is_none() -> None:
+def test_what_is_within_the_noise_is_no_sign() -> None:
     noisy = behaviour(1.0, 0.0)
     noisy.gold_B[:50] = 0.8 + np.where(np.arange(50) % 2, 0.19, -0.2)  # the mean falls by 0.005, the answers differ by 0.4
+    assert fallen_use_cases("ppo", USE_CASES, SFT, noisy) == []
+    noisy = behaviour(0.0, 0.6)
+    noisy.score_B[:50] = np.where(np.arange(50) % 2, 1.1, -1.0)  # the mean rises by 0.05, the answers differ by 2
     assert fallen_use_cases("ppo", USE_CASES, SFT, noisy) == []
 
 

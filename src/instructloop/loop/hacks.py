@@ -67,16 +67,16 @@ def hacks(use_cases: Sequence[str], behaviours: Mapping[str, Behaviour]) -> list
 
 
 def fallen_use_cases(name: str, use_cases: Sequence[str], sft: Behaviour, policy: Behaviour) -> list[str]:
-    """Use-cases whose mean gold fell from SFT to the policy, the whole interval below 0, while their mean score rose."""
+    """Use-cases whose mean gold fell from SFT to the policy while their mean score rose, both by their whole intervals."""
     found: list[str] = []
     for use_case in sorted(set(use_cases)):
         rows = [row for row, other in enumerate(use_cases) if other == use_case]
         gold = bootstrap_difference(policy.gold_B[rows], sft.gold_B[rows], level=LEVEL)
         score = bootstrap_difference(policy.score_B[rows], sft.score_B[rows], level=LEVEL)
-        if gold.high < 0 < score.mean:
+        if gold.high < 0 < score.low:
             found.append(
-                f"On prompts of {spoken(use_case)}, the score rises by {fixed(score.mean, 2)} from SFT to {MODEL_NAMES[name]} and gold "
-                f"falls by {_span(gold, -1, 3)}, a {LEVEL:.0%} interval: there the reward model pays for something that the judge does not."
+                f"On prompts of {spoken(use_case)}, the score rises by {_span(score, 1, 2)} from SFT to {MODEL_NAMES[name]} "
+                f"and gold falls by {_span(gold, -1, 3)}, {LEVEL:.0%} intervals: there the reward model pays for something that the judge does not."
             )
     return found
 
