@@ -59,8 +59,8 @@ def _gate(argv: Sequence[str]) -> int:
     asked, config = parse_recipe("lab gate", LabGate, ["demo", "--name", *argv], sections=("run", "sft_ptx_init", "reward", "ppo"))
     from dataclasses import replace
 
-    from instructloop.loop.lab_pretraining import shipped_base
     from instructloop.loop.lab_gates import run_gate
+    from instructloop.loop.lab_pretraining import shipped_base
     from instructloop.loop.small_world import SmallWorld
 
     config = replace(config, run=replace(config.run, seed=asked.seed))
