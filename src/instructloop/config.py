@@ -278,6 +278,9 @@ class PPO:
     """[App. C.4]; divides the logits of policy and reference alike (law A4)."""
     value_clip: float = 0.2
     """Not stated in the paper [Stiennon]."""
+    value_warmup: int = 0
+    """Iterations at the start in which the value network learns alone; none in the paper. It starts as the reward model, which knows
+    what a whole answer scores and not what a beginning is worth [ours]."""
     whiten_rewards: bool = False
     """Divide the shaped rewards by their standard deviation; off [law C2]."""
     missing_end: Literal["replace", "min", "add", "off"] = "min"
@@ -306,7 +309,7 @@ class PPO:
     def __post_init__(self) -> None:
         _at_least(self, 1, "iterations", "inner_epochs", "minibatches", "episodes", "ptx_ratio", "valid_every", "valid_prompts", "samples_every")
         _at_least(self, 2, "ptx_length")
-        _at_least(self, 0, "ptx_coef", "importance_cap")
+        _at_least(self, 0, "ptx_coef", "importance_cap", "value_warmup")
         _require(
             self.episodes % self.minibatches == 0,
             f"{self.episodes} episodes in {self.minibatches} minibatches",

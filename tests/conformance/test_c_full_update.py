@@ -20,7 +20,7 @@ from instructloop.model.scalar import ScalarModel
 from instructloop.rollout.batch import Rollout
 from instructloop.steps import step3_ppo
 from instructloop.steps.step3_ppo import Coefficients, Metrics, collect, minibatches, update
-from step_world import Stage, assert_close, gradients_of, random_prompts, random_rows, stage, tiny_config
+from step_world import Stage, assert_close, gradients_of, random_prompts, random_rows, stage, tiny_config, weights_of
 
 EPISODES = 12
 VARIANTS = {
@@ -157,3 +157,15 @@ def test_a_minibatch_is_whitened_and_averaged_by_itself(micro_batch: int) -> Non
     value_BR.backward(torch.from_numpy(expected.grad_values_new))
     assert_close(c.policy_gradient, gradients_of(c.stage.models.policy), within=1e-9)
     assert_close(c.value_gradient, gradients_of(c.stage.models.value), within=1e-9)
+
+
+def test_the_value_network_can_learn_alone_at_first() -> None:
+    """During its warm-up the policy stays to the bit, its optimizer too; after it the policy learns as it would have."""
+    s = stage(tiny_config(value_warmup=2))
+    before = weights_of(s.models.policy), weights_of(s.models.value)
+    for number in range(3):
+        step3_ppo.ppo_iteration(s.models, s.engine, random_prompts(8, seed=number), iter([random_rows(4)] * 2), s.optimizers, s.at_iteration(number))
+        assert all(torch.equal(tensor, before[0][name]) for name, tensor in weights_of(s.models.policy).items()) == (number < 2)
+        assert bool(s.optimizers.policy.state) == (number >= 2)
+    assert all(parameter.grad is None for parameter in s.models.policy.parameters())
+    assert not torch.equal(weights_of(s.models.value)["classifier.score.weight"], before[1]["classifier.score.weight"])

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -194,3 +196,19 @@ def test_no_dialogue_or_tree_of_the_collections_is_torn_apart():
 
 def tree(ranking: Ranking) -> str:
     return ranking.prompt.id.rsplit("/", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        ("real_data", ["--data", "nowhere", "--out", "out"]),
+        ("real_evaluation", ["--root", "nowhere", "--seed", "0"]),
+    ],
+)
+def test_a_mistake_in_a_script_is_one_message(module: str, flags: list[str], tmp_path: Path):
+    finished = subprocess.run(
+        [sys.executable, "-m", f"instructloop.loop.{module}", *flags], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("instructloop: ")
+    assert "Traceback" not in finished.stderr

@@ -30,6 +30,7 @@ from typing import TypeVar
 
 from instructloop.errors import DataError
 from instructloop.loop.results import markdown_table
+from instructloop.loop.scripts import run_script
 from instructloop.recipes import RECIPES
 from instructloop.records import Demonstration, Document, Prompt, Ranking, Record, Snapshot
 from instructloop.store.conversations import Turn, prompt_text
@@ -282,4 +283,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -29,6 +29,7 @@ from instructloop.evals.ngram import train_trigram
 from instructloop.evals.reward_report import margins, reward_report
 from instructloop.evals.statistics import bootstrap_difference, bootstrap_mean, pair_hits
 from instructloop.loop.real_data import RANKING_ROOM
+from instructloop.loop.scripts import run_script
 from instructloop.model.policy import autocast, load_policy
 from instructloop.model.pretrained import stop_ids
 from instructloop.model.scalar import ScalarModel, load_scalar
@@ -220,4 +221,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

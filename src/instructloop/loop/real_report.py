@@ -9,6 +9,7 @@ from pathlib import Path
 
 from instructloop.loop.real_data import GROUPS, RealData
 from instructloop.loop.results import write_results
+from instructloop.loop.scripts import run_script
 from instructloop.store.snapshots import open_snapshot
 
 
@@ -37,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -6,7 +6,7 @@ from instructloop.config import PPO, SFT, Config, ModelShape, Optimizer, Pretrai
 def demo() -> Config:
     """Two CPU cores and the small world of the lab, minutes for the whole loop (`instructloop demo`).
 
-    Leaves the paper in: a 0.9 M model, with learning rates to match; contexts of 256 tokens; a few epochs of SFT (16 of so few
+    Leaves the paper in: a 2 M model, with learning rates to match; contexts of 256 tokens; a few epochs of SFT (16 of so few
     demonstrations only memorise); reward batches of 16 prompts; 128 episodes an iteration in 4 minibatches, warmed up over 3; one
     pretraining example per episode instead of 8, of 128 tokens, and a γ_ptx to match.
     """
@@ -16,8 +16,8 @@ def demo() -> Config:
         text=Text(context=160, max_prompt=96, max_response=56),
         run=Run(precision="bf16", micro_batch=64, save_every=200),
         pretrain=Pretrain(
-            shape=ModelShape(family="gpt_neox", layers=4, width=128, heads=4, vocab=1024, context=256),
-            optimizer=Optimizer(lr=2e-3, warmup=200, weight_decay=0.05), batch=12, length=256, updates=10_000,
+            shape=ModelShape(family="llama", layers=4, width=192, heads=6, vocab=1024, context=256),
+            optimizer=Optimizer(lr=2e-3, warmup=200, weight_decay=0.05), batch=12, length=256, updates=9_000,
         ),
         sft=SFT(**supervised),
         sft_ptx_init=SFT(**supervised, pretraining_share=0.1, pretraining_length=128),

@@ -158,10 +158,13 @@ def update(models: Models, optimizers: Optimizers, minibatch: Rollout, pretraini
     for optimizer in (optimizers.policy, optimizers.value):  # both are looked at before either network moves (law E1)
         gradient_norm(optimizer, vars(minibatch))
     step = partial(optimizer_step, lr_step=at.number, total=at.cfg.iterations, batch=vars(minibatch))
-    metrics |= step(optimizers.policy, at.cfg.optimizer)
+    if at.number < at.cfg.value_warmup:
+        optimizers.policy.zero_grad(set_to_none=True)
+    else:
+        metrics |= step(optimizers.policy, at.cfg.optimizer)
+        if models.ema is not None:
+            models.ema.update(models.policy)
     metrics["value_grad_norm"] = step(optimizers.value, at.cfg.value_optimizer)["grad_norm"]
-    if models.ema is not None:
-        models.ema.update(models.policy)
     return metrics
 
 
