@@ -68,6 +68,8 @@ def departures(config: Config, base_parameters: int) -> tuple[str, ...]:
         f"PPO-ptx reads {ppo.ptx_ratio} pretraining example{'s' if ppo.ptx_ratio > 1 else ''} of {ppo.ptx_length} tokens for each episode, the "
         f"paper 8. γ_ptx is {ppo.ptx_coef:g}, between means per token; the paper’s 27.8 belongs to a normalisation that it does not state.",
     ]
+    if ppo.value_warmup:
+        said.append(f"In PPO’s first {ppo.value_warmup} iterations the value network learns alone; in the paper it never does.")
     if ppo.kl.coef != 0.02:
         said.append(f"β is {ppo.kl.coef:g}, the paper’s 0.02.")
     return tuple(said)
