@@ -60,8 +60,7 @@ def departures(config: Config, base_parameters: int) -> tuple[str, ...]:
         f"The base has {base_parameters:,} parameters and knows a small world in simple English; the paper’s smallest has 1.3 billion. "
         "Learning rates are to match.",
         f"One SFT model is the opponent that all are judged against and the start of PPO in one. It is trained for {sft.epochs} epochs (the "
-        f"paper: 16 the one and 2 the other), with pretraining text as {sft.pretraining_share:.0%} of its examples; its training curve counts "
-        "the tokens of that text too.",
+        f"paper: 16 the one and 2 the other), with pretraining text as {sft.pretraining_share:.0%} of its examples.",
         f"The reward model reads {config.reward.batch} prompts in an update, the paper’s 64.",
         f"PPO makes {ppo.iterations} iterations of {ppo.episodes} episodes in {ppo.minibatches} minibatches; the paper 500 of 512 in 8.",
         "PPO answers the prompts that were demonstrated and ranked as well as others.",

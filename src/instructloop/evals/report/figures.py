@@ -100,7 +100,7 @@ def accuracy_figure(results: Results, inputs: ReportInputs) -> Figure:
     scale = round_scale(min(0.5, *(interval.low for _, interval in rows.values())), 1.0, steps=5)
     return Figure(
         title="Pairs ordered as a held-out simulated labeler ordered them",
-        note=f"{results.reward_model.n:,} pairs that the labeler did not tie. The last bar is how often a second labeler agrees.",
+        note=f"{results.reward_model.n:,} pairs that neither of two labelers tied. The last bar is how often the second agrees with the first.",
         panels=(Panel(svg=bar_chart(bars, title="Pairwise accuracy with 95 % intervals", scale=scale, mark=Mark(at=0.5, name="a coin"))),),
         x_label="accuracy",
         figures=_interval_table("reward", {name: interval for name, (_, interval) in rows.items()}),
@@ -136,7 +136,12 @@ def learning_figures(inputs: ReportInputs) -> list[Figure]:
     sft = [_line("training", "c-base", curves.sft_loss), _line("held out", "c-ppo", curves.sft_valid_loss)]
     reward = [_line("held out", "c-ppo", curves.reward_accuracy)]
     return [
-        _curves("SFT: loss on demonstrations", "Nats per token of the answers.", sft, "update"),
+        _curves(
+            "SFT: loss on demonstrations",
+            "Nats per token: of the answers where held out, of answers and the pretraining text among them in training.",
+            sft,
+            "update",
+        ),
         _curves("Reward model: accuracy", "Share of held-out pairs ordered as the simulated labeler did.", reward, "update"),
     ]
 

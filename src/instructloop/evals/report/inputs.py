@@ -77,9 +77,9 @@ class Curves:
     """What was logged while the models learned."""
 
     sft_loss: Curve
-    """Nats per token of the demonstrations' answers, by update."""
+    """Nats per token of a batch, the demonstrations' answers and pretraining text that is mixed in, by update."""
     sft_valid_loss: Curve
-    """The same on held-out demonstrations."""
+    """Nats per token of the answers of held-out demonstrations."""
     reward_accuracy: Curve
     """On held-out pairs, by update."""
     policies: Mapping[str, PolicyCurves]
