@@ -7,11 +7,12 @@ def demo() -> Config:
     """Two CPU cores and the small world of the lab, minutes for the whole loop (`instructloop demo`).
 
     Leaves the paper in: a 2 M model, with learning rates to match; contexts of 256 tokens; a few epochs of SFT (16 of so few
-    demonstrations only memorise); reward batches of 16 prompts; 128 episodes an iteration in 4 minibatches, warmed up over 3; one
-    pretraining example per episode instead of 8, of 128 tokens, and a γ_ptx to match.
+    demonstrations only memorise); reward batches of 16 prompts; 128 episodes an iteration in 4 minibatches, warmed up over 3, and two
+    iterations in which the value network learns alone; one pretraining example per episode instead of 8, of 128 tokens, and a γ_ptx
+    to match.
     """
     constant = {"decay": "constant", "warmup": 3, "eps": 1e-5}
-    supervised = {"optimizer": Optimizer(lr=5e-4), "epochs": 4, "batch": 32, "residual_dropout": 0.1, "pack": True}
+    supervised = {"optimizer": Optimizer(lr=1e-3), "epochs": 6, "batch": 32, "residual_dropout": 0.1, "pack": True}
     return Config(
         text=Text(context=160, max_prompt=96, max_response=56),
         run=Run(precision="bf16", micro_batch=64, save_every=200),
@@ -24,6 +25,7 @@ def demo() -> Config:
         reward=Reward(optimizer=Optimizer(lr=1e-3), epochs=1, batch=16),
         ppo=PPO(
             optimizer=Optimizer(lr=3e-4, **constant), value_optimizer=Optimizer(lr=1e-3, **constant),
-            iterations=25, episodes=128, minibatches=4, ptx_coef=0.2, ptx_ratio=1, ptx_length=128, valid_every=5, valid_prompts=256, samples_every=5,
+            iterations=25, episodes=128, minibatches=4, value_warmup=2, ptx_coef=0.2, ptx_ratio=1, ptx_length=128,
+            valid_every=5, valid_prompts=256, samples_every=5,
         ),
     )  # fmt: skip
