@@ -39,7 +39,7 @@ class Sizes:
 
     prompts: int = 5_600
     demonstrations: int = 1_056
-    ranked: int = 960
+    ranked: int = 2_400
     """Prompts whose answers are ranked."""
     valid: int = 96
     """Demonstrations, and ranked prompts, held out from their training."""
