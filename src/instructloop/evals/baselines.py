@@ -81,6 +81,21 @@ def fit_bag_of_words(pairs: Sequence[TextPair], *, l2: float = 10.0, max_words: 
 
     The vocabulary is the `max_words` words found in the most answers. A pair has no order, so there is no intercept.
     """
+    words, difference_PF = _word_differences(pairs, max_words)
+    return _weighted(words, fit_bradley_terry(difference_PF, l2=l2))
+
+
+def choose_bag_of_words(
+    train: Sequence[TextPair], valid: Sequence[TextPair], *, l2s: Sequence[float] = (1, 3, 10, 30, 100), max_words: int = 2_000
+) -> BagOfWords:
+    """The bag of words whose L2 strength gives the highest accuracy on the validation pairs; the strongest of equals."""
+    words, difference_PF = _word_differences(train, max_words)
+    fitted = [_weighted(words, fit_bradley_terry(difference_PF, l2=l2)) for l2 in sorted(l2s, reverse=True)]
+    return max(fitted, key=lambda model: float(baseline_hits(model, valid).mean()) if valid else 0.0)
+
+
+def _word_differences(pairs: Sequence[TextPair], max_words: int) -> tuple[list[str], Floats]:
+    """The vocabulary, and x_better − x_worse of every pair [P, F]."""
     _require_some(pairs)
     counts = [(_word_counts(pair.better), _word_counts(pair.worse)) for pair in pairs]
     frequency = Counter(word for both in counts for one in both for word in one)
@@ -90,14 +105,11 @@ def fit_bag_of_words(pairs: Sequence[TextPair], *, l2: float = 10.0, max_words: 
         for sign, words in ((1.0, better), (-1.0, worse)):
             for word in words.keys() & column.keys():
                 difference_PF[row, column[word]] += sign * np.log1p(words[word])
-    weight_F = fit_bradley_terry(difference_PF, l2=l2)
-    return BagOfWords({word: float(weight_F[i]) for word, i in column.items()})
+    return list(column), difference_PF
 
 
-def choose_bag_of_words(train: Sequence[TextPair], valid: Sequence[TextPair], *, l2s: Sequence[float] = (1, 3, 10, 30, 100)) -> BagOfWords:
-    """The bag of words whose L2 strength gives the highest accuracy on the validation pairs; the strongest of equals."""
-    fitted = [fit_bag_of_words(train, l2=l2) for l2 in sorted(l2s, reverse=True)]
-    return max(fitted, key=lambda model: pairwise_accuracy(model, valid).mean)
+def _weighted(words: Sequence[str], weight_F: Floats) -> BagOfWords:
+    return BagOfWords({word: float(weight) for word, weight in zip(words, weight_F, strict=True)})
 
 
 def fit_bradley_terry(difference_PF: Floats, *, l2: float) -> Floats:
