@@ -1,0 +1,1 @@
+"""The site: playground and API. Reaches the store and a `Completer`, never torch."""
