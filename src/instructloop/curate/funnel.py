@@ -84,8 +84,15 @@ class Curated:
     stages: tuple[StageReport, ...]
 
 
-def run_funnel(prompts: Iterable[Prompt], settings: Curation, tools: Tools, *, stages: Collection[StageName] = STAGES) -> Curated:
-    """Apply the named stages in the order of `STAGES`.
+def run_funnel(
+    prompts: Iterable[Prompt],
+    settings: Curation,
+    tools: Tools,
+    *,
+    stages: Collection[StageName] = STAGES,
+    told: Callable[[StageReport], None] = lambda _: None,
+) -> Curated:
+    """Apply the named stages in the order of `STAGES`; `told` hears of each when it is done.
 
     The result depends on the prompts, their order, the settings and the tools' functions, never on how many processes work.
     Raises `ConfigError` for the stage `length` without a tokenizer, `MissingExtra` for Presidio where it is not installed.
@@ -94,17 +101,22 @@ def run_funnel(prompts: Iterable[Prompt], settings: Curation, tools: Tools, *, s
     kept = list(prompts)
     removals: list[Removal] = []
     reports: list[StageReport] = []
+
+    def tell(report: StageReport) -> None:
+        reports.append(report)
+        told(report)
+
     for name, stage in filters.items():
         kept, report = _run(name, stage, kept, removals)
-        reports.append(report)
+        tell(report)
     splits = {UNSPLIT: kept}
     if "split" in stages:
         splits, report = _split(kept, tools.split_of)
-        reports.append(report)
+        tell(report)
     demonstrations: dict[str, list[Demonstration]] = {}
     if "few_shot" in stages:
         splits, demonstrations, report = _expand(splits)
-        reports.append(report)
+        tell(report)
     return Curated(prompts=splits, demonstrations=demonstrations, removals=tuple(removals), stages=tuple(reports))
 
 
