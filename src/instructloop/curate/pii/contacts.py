@@ -37,6 +37,7 @@ _NANP = re.compile(r"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\)[ .-]?|[2-9][0-9]{2}[ .-
 _SEVEN = re.compile(r"[2-9][0-9]{2}[ .-][0-9]{4}")
 _DATE = re.compile(r"(?:1[0-9]|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9](?![0-9])|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])")
 _YEARS = re.compile(r"(?:1[0-9]|20)[0-9]{2}\s?[-/ ]\s?(?:1[0-9]|20)[0-9]{2}(?![0-9])")
+_SSN_SHAPE = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
 _PHONE_CUE = re.compile(
     r"\b(?:phone|telephone|tel|mobile|cell|call|calling|called|dial|ring|rang|text|texted|sms|whatsapp|signal|fax|reach|contact|hotline|landline)\b",
     re.IGNORECASE,
@@ -75,8 +76,10 @@ def obfuscated_emails(text: str) -> Iterator[Found]:
 def phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
     """Telephone numbers of seven digits or more, with + or as they are written in `regions`; dates, prices and other numbers are not."""
     for match in _PHONE.finditer(text):
-        if score := _phone_score(text, match, regions):
-            yield match.start(), match.end(), score
+        opens = match[0].startswith("(") and ")" not in match[0]  # a bracket around more than the number is none of its
+        start = match.start() + opens
+        if score := _phone_score(text, start, match.end(), regions):
+            yield start, match.end(), score
 
 
 def _can_be_mail(domain: str) -> bool:
@@ -95,17 +98,13 @@ def _local_start(text: str, at: int) -> int:
     return start if at > start and text[at - 1] != "." else at
 
 
-def _phone_score(text: str, match: re.Match[str], regions: Sequence[str]) -> float | None:
+def _phone_score(text: str, start: int, end: int, regions: Sequence[str]) -> float | None:
     """How sure it is that a run of digits is a telephone number; None if it is something else."""
-    shown, start = match[0], match.start()
-    international = shown.startswith(("+", "00"))
-    before = text[max(start - CUE_REACH, 0) : start]
-    cued = bool(_PHONE_CUE.search(before))
-    if not international and (_DATE.match(shown) or _YEARS.match(shown) or re.search(r"[0-9][.,:/]$", before) or (_OTHER_CUE.search(before) and not cued)):
-        return None
-    if international:
+    shown, before = text[start:end], text[max(start - CUE_REACH, 0) : start]
+    if shown.startswith(("+", "00")):
         return _international_score(shown)
-    if not _is_grouped(shown):
+    cued = bool(_PHONE_CUE.search(before))
+    if _is_something_else(shown, before, cued=cued):
         return None
     if _NANP.fullmatch(shown.split("x")[0].split("e")[0].strip()):
         return 0.85 if cued or _is_valid(shown, ("US",)) else 0.7 if "555" in shown else None
@@ -115,6 +114,13 @@ def _phone_score(text: str, match: re.Match[str], regions: Sequence[str]) -> flo
     if shown.startswith(("0", "(0")) and separated and _is_valid(shown, regions):
         return 0.8
     return 0.65 if cued and _is_valid(shown, regions) else None
+
+
+def _is_something_else(shown: str, before: str, *, cued: bool) -> bool:
+    """A date, years, a social security number, a row of numbers, the rest of a decimal number; after another word, what that says."""
+    otherwise_named = not cued and bool(_OTHER_CUE.search(before))
+    known_shape = _DATE.match(shown) or _YEARS.match(shown) or _SSN_SHAPE.fullmatch(shown) or re.search(r"[0-9][.,:/]$", before)
+    return otherwise_named or bool(known_shape) or not _is_grouped(shown)
 
 
 def _international_score(shown: str) -> float | None:
