@@ -44,7 +44,7 @@ _PHONE_CUE = re.compile(
 )
 _OTHER_CUE = re.compile(
     r"(?:isbn|issn|order|invoice|ticket|sku|part|serial|model|version|tracking|case|account|acct|routing|doi|patent|upc|ean|barcode|product|item"
-    r"|policy|reference|ref|id|po|build|timestamp|epoch|seed|coordinates|lat|lon)\b[^.!?\n]{0,14}$|[#$€£¥]\s?$",
+    r"|policy|reference|ref|id|po|build|timestamp|epoch|seed|coordinates|lat|lon)\b[^.!?\n]{0,14}$",
     re.IGNORECASE,
 )
 """What else long numbers are."""
@@ -117,9 +117,9 @@ def _phone_score(text: str, start: int, end: int, regions: Sequence[str]) -> flo
 
 
 def _is_something_else(shown: str, before: str, *, cued: bool) -> bool:
-    """A date, years, a social security number, a row of numbers, the rest of a decimal number; after another word, what that says."""
+    """A date, years, a social security number, a row of numbers, a price, the rest of a decimal number; after another word, what that says."""
     otherwise_named = not cued and bool(_OTHER_CUE.search(before))
-    known_shape = _DATE.match(shown) or _YEARS.match(shown) or _SSN_SHAPE.fullmatch(shown) or re.search(r"[0-9][.,:/]$", before)
+    known_shape = _DATE.match(shown) or _YEARS.match(shown) or _SSN_SHAPE.fullmatch(shown) or re.search(r"[0-9][.,:/]$|[#$€£¥]\s?$", before)
     return otherwise_named or bool(known_shape) or not _is_grouped(shown)
 
 

@@ -36,6 +36,7 @@ _SSN_CUE = re.compile(r"\bssn\b|social[ -]security", re.IGNORECASE)
 
 _IPV4 = re.compile(r"(?<![0-9A-Za-z.])(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?![0-9A-Za-z]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4})?(?![0-9A-Za-z:])")
+_NETWORK = re.compile(r"/[0-9]{1,2}(?![0-9])")
 _NOT_AN_ADDRESS = re.compile(r"(?:\bv|version|ver\.|release|build|section|chapter|§|firmware|oid)[ :=]{0,2}$", re.IGNORECASE)
 """What stands before a version or a section of a text, which may have four numbers as well."""
 
@@ -76,10 +77,11 @@ def social_security_numbers(text: str) -> Iterator[Found]:
 
 
 def ip_addresses(text: str) -> Iterator[Found]:
-    """IPv4 and IPv6 addresses, but for those that name no machine: loopback, unspecified, masks, multicast."""
+    """IPv4 and IPv6 addresses, but for those that name no machine: loopback, unspecified, masks, multicast, networks ("10.0.1.0/24")."""
     for match in _IPV4.finditer(text):
         named_otherwise = _NOT_AN_ADDRESS.search(text, max(match.start() - CUE_REACH, 0), match.start())
-        if not named_otherwise and _names_a_machine(match[0]):
+        is_network = match[0].endswith(".0") and _NETWORK.match(text, match.end())
+        if not named_otherwise and not is_network and _names_a_machine(match[0]):
             yield match.start(), match.end(), 0.9
     for match in _IPV6.finditer(text):
         if any(character.isdigit() for character in match[0]) and _names_a_machine(match[0]):
