@@ -3,7 +3,6 @@
 import string
 import uuid
 from collections.abc import Mapping
-from random import Random
 
 from curate.pii_values import HEX, NAMES, Maker, digits, grouped, iban, key, with_luhn
 
@@ -20,7 +19,12 @@ CARRIERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "held_out": {
         "email": ("Draft a complaint, cc <{}>, and sign it.", "mailto:{}", "From: {}\nTo: the team\nSummarize this thread.", "reach my boss: {}!"),
-        "phone": ("Please phone {} before noon.", "You can reach Dr Haas on {}.", "Signature:\nLena\nMobile {}\nBerlin", "is {} a scam? It called me twice"),
+        "phone": (
+            "Please phone {} before noon.",
+            "You can reach Dr Haas on {}.",
+            "Signature:\nLena\nMobile {}\nBerlin",
+            "is {} a scam? It called me twice",
+        ),
         "card": ("They stole my card {} last week, what now?", "Payment details: {} / 11-27 / cvc", "Format this credit card: {}", "({}) declined"),
         "iban": ("Please wire it to {}, thanks.", "Konto {} bei der Bank", "Check the IBAN {} for me.", "Beneficiary: {}; amount: 40"),
         "ssn": ("Tax form: SSN {} and income", "her social security number is {}.", "Explain why ssn {} was rejected", "SSN={}"),
@@ -44,7 +48,9 @@ NEGATIVES: Mapping[str, Mapping[str, Maker]] = {
         "card, wrong digit": lambda rng: f"Reference {_wrong(with_luhn(rng, '4', 16))} is on the parcel.",
         "iban, wrong digits": lambda rng: f"Is {_wrong(iban(rng, 'DE', '9' * 18))} well formed?",
         "ssn, impossible": lambda rng: f"Can 000-{digits(rng, 2)}-{digits(rng, 4)} exist?",
-        "ip, a version": lambda rng: f"Upgrade from version {rng.randint(1, 9)}.{rng.randint(0, 9)}.{rng.randint(0, 9)}.{rng.randint(0, 99)} to the next.",
+        "ip, a version": lambda rng: (
+            f"Upgrade from version {rng.randint(1, 9)}.{rng.randint(0, 9)}.{rng.randint(0, 9)}.{rng.randint(0, 99)} to the next."
+        ),
         "api key, a placeholder": lambda rng: f"Put sk-{'x' * rng.randint(20, 40)} where your key belongs.",
         "api key, a library": lambda rng: f"Is sk-{rng.choice(('learn', 'image'))}-compatible code faster in {rng.randint(2000, 2024)}?",
     },
@@ -53,7 +59,9 @@ NEGATIVES: Mapping[str, Mapping[str, Maker]] = {
         "email, an image": lambda rng: f"Resize icon@{rng.randint(2, 3)}x.png to {rng.randint(16, 64)} pixels.",
         "email, a score": lambda rng: f"Lakers @ Celtics tonight, {rng.randint(80, 120)}-{rng.randint(80, 120)}?",
         "email, a place": lambda rng: f"Meet {rng.choice(NAMES)} at the dot on the map, at {rng.randint(1, 9)} dot thirty.",
-        "phone, a time": lambda rng: f"Convert 2023-{rng.randint(1, 12):02d}-{rng.randint(10, 28)} {rng.randint(10, 23)}:{rng.randint(10, 59)}:00 to UTC.",
+        "phone, a time": lambda rng: (
+            f"Convert 2023-{rng.randint(1, 12):02d}-{rng.randint(10, 28)} {rng.randint(10, 23)}:{rng.randint(10, 59)}:00 to UTC."
+        ),
         "phone, an epoch": lambda rng: f"What date is the timestamp {rng.randint(1_500_000_000, 1_700_000_000)}?",
         "phone, people": lambda rng: f"A city of {rng.randint(1, 9)} {digits(rng, 3)} {digits(rng, 3)} inhabitants, is that large?",
         "phone, a sequence": lambda rng: f"Continue: {' '.join(str(rng.randint(1, 9) * n) for n in range(1, 9))}",
@@ -69,8 +77,12 @@ NEGATIVES: Mapping[str, Mapping[str, Maker]] = {
         "ssn, a zip code": lambda rng: f"Ship to Springfield, IL {digits(rng, 5)}-{digits(rng, 4)}.",
         "ssn, a score": lambda rng: f"The sets ended {rng.randint(101, 299)}-{rng.randint(1, 99)} and 7-{rng.randint(0, 5)}.",
         "ip, a mask": lambda rng: f"What does 255.255.{rng.choice((255, 0))}.0 mean, and why is 127.0.0.1 special on port {rng.randint(80, 9000)}?",
-        "ip, a section": lambda rng: f"Explain section {rng.randint(1, 9)}.{rng.randint(1, 9)}.{rng.randint(1, 9)}.{rng.randint(1, 9)} of the standard.",
-        "ip, C++": lambda rng: f"Why is std::vector<{rng.choice(NAMES)}::Node> slow at {rng.randint(10, 12)}:{rng.randint(10, 59)}:{rng.randint(10, 59)}?",
+        "ip, a section": lambda rng: (
+            f"Explain section {rng.randint(1, 9)}.{rng.randint(1, 9)}.{rng.randint(1, 9)}.{rng.randint(1, 9)} of the standard."
+        ),
+        "ip, C++": lambda rng: (
+            f"Why is std::vector<{rng.choice(NAMES)}::Node> slow at {rng.randint(10, 12)}:{rng.randint(10, 59)}:{rng.randint(10, 59)}?"
+        ),
         "api key, a hash": lambda rng: f"Which file has MD5 {''.join(rng.choices(HEX, k=32))}?",
         "api key, a UUID": lambda rng: f"Delete the row {uuid.UUID(int=rng.getrandbits(128))}.",
         "api key, a commit": lambda rng: f"Revert {''.join(rng.choices(HEX, k=40))} on main.",

@@ -6,6 +6,7 @@ Telephone numbers are from the ranges that regulators keep for fiction, domains 
 
 import string
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from random import Random
 
 Maker = Callable[[Random], str]
@@ -37,7 +38,7 @@ def with_luhn(rng: Random, prefix: str, length: int) -> str:
 def grouped(number: str, sizes: Sequence[int], separator: str) -> str:
     """A number in groups."""
     places = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-    return separator.join(number[a:b] for a, b in zip(places, places[1:], strict=False) if number[a:b])
+    return separator.join(number[a:b] for a, b in pairwise(places) if number[a:b])
 
 
 def iban(rng: Random, country: str, body: str) -> str:
@@ -67,7 +68,8 @@ def key(rng: Random, prefix: str, count: int, letters: str = LETTERS) -> str:
 
 def spoken(rng: Random, at: str, dot: str) -> str:
     """An address in words."""
-    return f"{rng.choice(NAMES)}{rng.choice(('', '.' + rng.choice(FAMILIES)))}{at}{rng.choice(('example', 'blue-sky', 'firma-test'))}{dot}{rng.choice(('com', 'org', 'net'))}"
+    name = rng.choice(NAMES) + rng.choice(("", "." + rng.choice(FAMILIES)))
+    return f"{name}{at}{rng.choice(('example', 'blue-sky', 'firma-test'))}{dot}{rng.choice(('com', 'org', 'net'))}"
 
 
 def ipv4(rng: Random) -> str:

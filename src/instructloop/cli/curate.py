@@ -11,6 +11,7 @@ import tyro
 from instructloop.cli.parsing import parse
 from instructloop.config import Text
 from instructloop.curate.settings import Curation, StageName
+from instructloop.curate.sizes import DataSet
 from instructloop.errors import ConfigError, DataError
 
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
 
     stages = curation.choose_stages(asked.only, asked.omit)
     text = Text(template=asked.template, separator=asked.separator)
-    labels = {"SFT": asked.demonstrations, "RM": asked.rankings}
+    labels: dict[DataSet, Path | None] = {"SFT": asked.demonstrations, "RM": asked.rankings}
     request = curation.Request(
         out=asked.out,
         settings=asked.settings,

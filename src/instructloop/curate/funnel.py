@@ -135,8 +135,8 @@ def _filters(settings: Curation, tools: Tools, chosen: Collection[StageName]) ->
 
 
 def _language(settings: Curation, tools: Tools) -> Stage:
-    knobs = {"confidence": settings.language_confidence, "characters": settings.language_characters}
-    return lambda prompts: in_languages(prompts, settings.languages, apply=tools.apply, **knobs)
+    sure, read = settings.language_confidence, settings.language_characters
+    return lambda prompts: in_languages(prompts, settings.languages, confidence=sure, characters=read, apply=tools.apply)
 
 
 def _pii(settings: Curation, tools: Tools) -> Stage:

@@ -1,6 +1,6 @@
 """The language of prompts, by py3langid (naive Bayes over byte n-grams; no network). Paper A.4 used its ancestor, langid.py."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import tee
 from typing import Any
@@ -28,13 +28,13 @@ def in_languages(prompts: Iterable[Prompt], languages: Sequence[str], *, confide
 
 def languages_of(texts: Sequence[str], *, characters: int) -> list[tuple[str, float]]:
     """(ISO 639 code, probability) of each text, read up to `characters`."""
-    classify = _identifier().classify
+    classify: Callable[[str], tuple[str, float]] = _identifier().classify
     return [(READ_AS.get(code, code), probability) for code, probability in (classify(text[:characters]) for text in texts)]
 
 
 @cache
 def _identifier() -> Any:
     """The model, once in each process: it takes half a second and 60 MB."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # pyright: ignore[reportMissingTypeStubs]
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)  # pyright: ignore[reportUnknownMemberType]

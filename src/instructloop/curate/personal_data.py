@@ -59,7 +59,8 @@ def _finding(text: str, detector: Detector, settings: Curation) -> Finding:
 
 
 def _verdict(prompt: Prompt, finding: Finding, settings: Curation) -> Verdict:
-    for action, word in (("drop", "dropped"), ("hold", "held for a person")):
+    removing: tuple[tuple[Action, str], ...] = (("drop", "dropped"), ("hold", "held for a person"))
+    for action, word in removing:
         if kinds := _kinds(finding.spans, settings, action):
             places = ", ".join(f"{span.kind} at {span.start} to {span.end}" for span in finding.spans if span.kind in kinds)
             return Removed(prompt, f"{word}: {' and '.join(kinds)}", f"{places} (characters)")

@@ -16,6 +16,8 @@ EVERYWHERE = ("train", "valid")
 
 Row = Prompt | Demonstration | Ranking | AnswerSet
 Splits = Mapping[str, Iterable[Row]]
+Counts = Mapping[tuple[DataSet, str, str], int]
+"""(data set, split, source) -> prompts."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,20 @@ def size_table(data_sets: Mapping[DataSet, Splits]) -> list[SizeRow]:
     The splits train and valid and the sources labeler and customer are always there, others where there are prompts of them;
     the last line of each split is its total.
     """
-    counts = {(name, split, source): number for name, splits in data_sets.items() for split, source, number in _count(splits)}
+    counts: Counts = {(name, split, source): number for name, splits in data_sets.items() for split, source, number in _count(splits)}
     splits = [*EVERYWHERE, *sorted({split for _, split, _ in counts} - set(EVERYWHERE))]
     return [row for split in splits for row in _rows(split, counts)]
 
 
-def _rows(split: str, counts: Mapping[tuple[DataSet, str, str], int]) -> Iterator[SizeRow]:
+def _rows(split: str, counts: Counts) -> Iterator[SizeRow]:
     always = ("labeler", "customer")
     for source in NAME_OF_SOURCE.values():
-        sizes = {name: counts.get((name, split, source)) for name in DATA_SETS}
+        sizes: dict[DataSet, int | None] = {name: counts.get((name, split, source)) for name in DATA_SETS}
         if source in always or any(sizes.values()):
             yield SizeRow(split, source, sizes)
-    totals = {name: sum(number for (other, where, _), number in counts.items() if (other, where) == (name, split)) or None for name in DATA_SETS}
+    totals: dict[DataSet, int | None] = {
+        name: sum(number for (other, where, _), number in counts.items() if (other, where) == (name, split)) or None for name in DATA_SETS
+    }
     yield SizeRow(split, "total", totals)
 
 

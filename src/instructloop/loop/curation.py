@@ -113,7 +113,8 @@ def choose_stages(only: Collection[StageName], omit: Collection[StageName]) -> t
     """The stages that `only` names, or all but those that `omit` names; raises `ConfigError` if both name some, or none is left."""
     if only and omit:
         raise ConfigError(f"only {', '.join(only)} and omit {', '.join(omit)}", expected="one of the two", remedy="leave one of them out")
-    chosen = tuple(stage for stage in STAGES if (stage in only if only else stage not in omit))
+    wanted: Collection[StageName] = only or [stage for stage in STAGES if stage not in omit]
+    chosen: tuple[StageName, ...] = tuple(stage for stage in STAGES if stage in wanted)
     if not chosen:
         raise ConfigError("every stage is omitted", expected="a stage or more", remedy="omit fewer")
     return chosen

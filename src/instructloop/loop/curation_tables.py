@@ -27,7 +27,9 @@ def print_summary(summary: CurationSummary, out: Path) -> None:
     console.print(funnel_table(summary))
     console.print(sizes_table(summary.sizes))
     if summary.empty_splits:
-        console.print(f"No user fell into the split {' and '.join(summary.empty_splits)}: more users, another --seed or other shares would change that.")
+        console.print(
+            f"No user fell into the split {' and '.join(summary.empty_splits)}: more users, another --seed or other shares would change that."
+        )
     console.print(f"{sum(summary.prompts.values()):,} prompts in {out / 'prompts'}, the others in {out / 'removed.jsonl'}", soft_wrap=True)
     console.print(f"The report: {out / 'report.html'}", soft_wrap=True)
 

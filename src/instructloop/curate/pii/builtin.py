@@ -25,18 +25,20 @@ class BuiltinDetector:
     def find(self, text: str) -> list[Span]:
         """The personal data in a text, apart and in order; places count characters of the text as given."""
         view = view_of(text)
-        return apart(Span(kind, *view.original(start, end), score, SOURCE) for kind, (start, end, score) in self._found(view.text))
+        return apart(
+            Span(kind, *view.original(start, end), score, SOURCE) for kind, found in self._searches(view.text) for start, end, score in found
+        )
 
-    def _found(self, text: str) -> Iterator[tuple[PiiKind, Found]]:
+    def _searches(self, text: str) -> Iterator[tuple[PiiKind, Iterator[Found]]]:
         """Each search begins only where the text has what it needs at least; most prompts have nothing of it."""
         if "@" in text:
-            yield from (("email", found) for found in emails(text))
-        yield from (("email", found) for found in obfuscated_emails(text))
-        yield from (("api_key", found) for found in api_keys(text))
+            yield "email", emails(text)
+        yield "email", obfuscated_emails(text)
+        yield "api_key", api_keys(text)
         if text.count(".") >= 3 or text.count(":") >= 2:
-            yield from (("ip", found) for found in ip_addresses(text))
+            yield "ip", ip_addresses(text)
         if _SEVEN_DIGITS.search(text):
-            yield from (("phone", found) for found in phones(text, self.phone_regions))
-            yield from (("ssn", found) for found in social_security_numbers(text))
-            yield from (("card", found) for found in cards(text))
-            yield from (("iban", found) for found in ibans(text))
+            yield "phone", phones(text, self.phone_regions)
+            yield "ssn", social_security_numbers(text)
+            yield "card", cards(text)
+            yield "iban", ibans(text)

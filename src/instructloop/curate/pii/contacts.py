@@ -13,7 +13,9 @@ _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w@-
 _LOCAL = frozenset("!#$%&'*+-/=?^_`{|}~.")
 LONGEST_LOCAL = 64
 """Characters before the @ (RFC 5321)."""
-FILE_ENDINGS = frozenset("png jpg jpeg gif svg webp avif css js ts json xml html md txt py java class".split())
+FILE_ENDINGS = frozenset(
+    ("png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "css", "js", "ts", "json", "xml", "html", "md", "txt", "py", "java", "class")
+)
 """What stands after the last full stop of "icon@2x.png"."""
 
 _TLD = "com|org|net|edu|gov|io|co|ai|info|biz|me|uk|us|de|fr|es|it|nl|ch|at|eu|in|au|ca|br|jp|ru|se|no|pl|mx"
@@ -26,16 +28,25 @@ _SPOKEN = re.compile(
     rf"(?<![\w.@])(?P<name>{_NAME}(?:\sdot\s{_NAME})?)\s+at\s+{_LABEL}(?:\s+dot\s+{_LABEL})*?\s+dot\s+(?:{_TLD})(?:\s+dot\s+uk)?(?!\w)", re.IGNORECASE
 )
 _WORDS = frozenset(
-    "us me it is are was be am look looks looking visit find found site website online available hosted here there them him her you we all "
-    "shop buy order live works working stay meet see check book read more out and or page pages store located registered sold out arrive".split()
-)
+    (
+        "us", "me", "it", "is", "are", "was", "be", "am", "look", "looks", "looking", "visit", "find", "found", "site", "website", "online",
+        "available", "hosted", "here", "there", "them", "him", "her", "you", "we", "all", "shop", "buy", "order", "live", "works", "working",
+        "stay", "meet", "see", "check", "book", "read", "more", "out", "and", "or", "page", "pages", "store", "located", "registered", "sold",
+        "arrive",
+    )
+)  # fmt: skip
 """Words before "at example dot com" that make it a website."""
 _OBFUSCATED = re.compile(r"\bdot\b|[\[({<]\s*(?:at|@|\.)\s*[\])}>]", re.IGNORECASE)
 
-_PHONE = re.compile(r"(?<![0-9A-Za-z_+])(?:\+\s?|00)?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,16}(?![0-9A-Za-z_]|[.,:][0-9])(?:\s?(?:x|ext\.?)\s?[0-9]{1,5}\b)?")
+_PHONE = re.compile(
+    r"(?<![0-9A-Za-z_+])(?:\+\s?|00)?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,16}(?![0-9A-Za-z_]|[.,:][0-9])(?:\s?(?:x|ext\.?)\s?[0-9]{1,5}\b)?"
+)
+_EXTENSION = re.compile(r"\s?(?:x|ext)")
 _NANP = re.compile(r"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\)[ .-]?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}")
 _SEVEN = re.compile(r"[2-9][0-9]{2}[ .-][0-9]{4}")
-_DATE = re.compile(r"(?:1[0-9]|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9](?![0-9])|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])")
+_DATE = re.compile(
+    r"(?:1[0-9]|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9](?![0-9])|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?![0-9])"
+)
 _YEARS = re.compile(r"(?:1[0-9]|20)[0-9]{2}\s?[-/ ]\s?(?:1[0-9]|20)[0-9]{2}(?![0-9])")
 _SSN_SHAPE = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
 _PHONE_CUE = re.compile(
@@ -100,13 +111,13 @@ def _local_start(text: str, at: int) -> int:
 
 def _phone_score(text: str, start: int, end: int, regions: Sequence[str]) -> float | None:
     """How sure it is that a run of digits is a telephone number; None if it is something else."""
-    shown, before = text[start:end], text[max(start - CUE_REACH, 0) : start]
+    shown, before = _EXTENSION.split(text[start:end])[0], text[max(start - CUE_REACH, 0) : start]
     if shown.startswith(("+", "00")):
         return _international_score(shown)
     cued = bool(_PHONE_CUE.search(before))
     if _is_something_else(shown, before, cued=cued):
         return None
-    if _NANP.fullmatch(shown.split("x")[0].split("e")[0].strip()):
+    if _NANP.fullmatch(shown):
         return 0.85 if cued or _is_valid(shown, ("US",)) else 0.7 if "555" in shown else None
     if _SEVEN.fullmatch(shown):
         return 0.6 if cued else None

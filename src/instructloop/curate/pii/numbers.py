@@ -34,7 +34,9 @@ _SSN = re.compile(r"(?<![0-9A-Za-z])(?<![-.,/][0-9])(?<![-$#])(?!000|666|9)[0-9]
 _PLAIN_SSN = re.compile(r"(?<![0-9A-Za-z])(?!000|666|9)[0-9]{3}(?!00)[0-9]{2}(?!0000)[0-9]{4}(?![0-9A-Za-z])")
 _SSN_CUE = re.compile(r"\bssn\b|social[ -]security", re.IGNORECASE)
 
-_IPV4 = re.compile(r"(?<![0-9A-Za-z.])(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?![0-9A-Za-z]|\.[0-9])")
+_IPV4 = re.compile(
+    r"(?<![0-9A-Za-z.])(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?![0-9A-Za-z]|\.[0-9])"
+)
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4})?(?![0-9A-Za-z:])")
 _NETWORK = re.compile(r"/[0-9]{1,2}(?![0-9])")
 _NOT_AN_ADDRESS = re.compile(r"(?:\bv|version|ver\.|release|build|section|chapter|§|firmware|oid)[ :=]{0,2}$", re.IGNORECASE)

@@ -25,7 +25,7 @@ class PresidioDetector:
     def require(self) -> None:
         """Raise `MissingExtra` now, and not in a worker, where Presidio is not installed."""
         try:
-            import presidio_analyzer  # noqa: F401  # pyright: ignore[reportMissingImports]
+            import presidio_analyzer  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
         except ModuleNotFoundError as error:
             raise MissingExtra("presidio-analyzer", "pii") from error
 

@@ -18,9 +18,7 @@ _PREFIXED = re.compile(
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]{0,6000}?-----END (?:[A-Z]+ ){0,3}PRIVATE KEY-----)?")
 _PASSWORD_IN_ADDRESS = re.compile(r"(?<=://)[^\s/:@\"'<>\[\]{}$]{1,64}:[^\s/@\"'<>\[\]{}$]{3,128}(?=@[A-Za-z0-9])")
-HINT = re.compile(
-    r"sk-|gh[opusr]_|github_pat_|glpat-|AKIA|ASIA|AIza|ya29|xox|hf_|npm_|pypi-|[srp]k_|SG\.|SK|eyJ|PRIVATE|://", re.ASCII
-)
+HINT = re.compile(r"sk-|gh[opusr]_|github_pat_|glpat-|AKIA|ASIA|AIza|ya29|xox|hf_|npm_|pypi-|[srp]k_|SG\.|SK|eyJ|PRIVATE|://", re.ASCII)
 """What a text holds at least if any secret is in it."""
 
 
