@@ -51,6 +51,11 @@ def _json(name: str) -> Column[object]:
     return Column(name, sa.JSON(none_as_null=True))
 
 
+def _at_most_one(name: str, condition: str, *columns: str) -> sa.Index:
+    """Rows for which the condition holds do not agree in these columns."""
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+
+
 def _of(name: str, table: str, *, nullable: bool = False) -> Column[str]:
     """A column that names a row of another table."""
     return Column(name, sa.Text, sa.ForeignKey(f"{table}.id"), nullable=nullable)
@@ -150,6 +155,7 @@ leases = sa.Table(
     _of("guide_id", "guides", nullable=True), _text("reason", nullable=True), _moment("taken_at", nullable=False),
     _moment("expires_at", nullable=False), _moment("ended_at"),
     sa.Index(None, "account_id", "task_id"), sa.Index(None, "task_id"), sa.Index(None, "state", "expires_at"),
+    _at_most_one("uq_leases_active", "state = 'active'", "task_id", "account_id"),
 )  # fmt: skip
 """`purpose`: label, gold or repeat; `shown`: the order in which this person sees the answers."""
 
@@ -162,7 +168,7 @@ submissions = sa.Table(
     "submissions", METADATA, _id(), _text("key"), _of("task_id", "tasks"), _of("lease_id", "leases"), _of("account_id", "accounts"),
     _text("purpose"), _of("revises", "submissions", nullable=True), _json("body"), _json("work"), _of("guide_id", "guides", nullable=True),
     _moment("at", nullable=False), sa.UniqueConstraint("account_id", "key"), sa.UniqueConstraint("revises"),
-    sa.Index(None, "task_id"), sa.Index(None, "lease_id"),
+    sa.Index(None, "task_id"), sa.Index(None, "lease_id"), _at_most_one("uq_submissions_first", "revises IS NULL", "lease_id"),
 )  # fmt: skip
 """`key`: the idempotency key; `work`: seconds spent, share of pasted text; `revises`: the submission this one replaces."""
 

@@ -48,6 +48,11 @@ def _json(name: str) -> sa.Column[object]:
     return sa.Column(name, sa.JSON(none_as_null=True))
 
 
+def _at_most_one(name: str, condition: str, *columns: str) -> sa.Index:
+    """Rows for which the condition holds do not agree in these columns."""
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+
+
 def _of(name: str, table: str, *, nullable: bool = False) -> sa.Column[str]:
     """A column that names a row of another table."""
     return sa.Column(name, sa.Text, sa.ForeignKey(f"{table}.id"), nullable=nullable)
@@ -139,6 +144,7 @@ leases = sa.Table(
     _of("guide_id", "guides", nullable=True), _text("reason", nullable=True), _moment("taken_at", nullable=False),
     _moment("expires_at", nullable=False), _moment("ended_at"),
     sa.Index(None, "account_id", "task_id"), sa.Index(None, "task_id"), sa.Index(None, "state", "expires_at"),
+    _at_most_one("uq_leases_active", "state = 'active'", "task_id", "account_id"),
 )  # fmt: skip
 
 drafts = sa.Table(
@@ -150,7 +156,7 @@ submissions = sa.Table(
     "submissions", METADATA, _id(), _text("key"), _of("task_id", "tasks"), _of("lease_id", "leases"), _of("account_id", "accounts"),
     _text("purpose"), _of("revises", "submissions", nullable=True), _json("body"), _json("work"), _of("guide_id", "guides", nullable=True),
     _moment("at", nullable=False), sa.UniqueConstraint("account_id", "key"), sa.UniqueConstraint("revises"),
-    sa.Index(None, "task_id"), sa.Index(None, "lease_id"),
+    sa.Index(None, "task_id"), sa.Index(None, "lease_id"), _at_most_one("uq_submissions_first", "revises IS NULL", "lease_id"),
 )  # fmt: skip
 
 labels = sa.Table(
