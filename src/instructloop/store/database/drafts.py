@@ -59,8 +59,8 @@ def save_draft(store: Store, actor: Account, lease_id: str, body: Any, *, versio
 
 def read_draft(store: Store, actor: Account, lease_id: str) -> Draft | None:
     """One's own draft, also of a lease that is over; None if there is none. Raises `NotFound` for somebody else's lease."""
-    with store.writing() as connection:
-        return find_draft(connection, find_lease(connection, actor, lease_id).id)
+    with store.reading() as connection:
+        return find_draft(connection, find_lease(connection, actor, lease_id, lock=False).id)
 
 
 def find_draft(connection: sa.Connection, lease_id: str) -> Draft | None:

@@ -29,6 +29,9 @@ MARKS = (
 LEAST_SHOTS, MOST_SHOTS = 2, 20
 """Examples of a few-shot prompt: one is left out in turn, so there must be two."""
 
+QUERY, RESPONSE = "Query:", "Response:"
+"""What stands before the halves of an example when a few-shot prompt is written as one text; no line of the parts may begin so."""
+
 Body = dict[str, Any]
 
 
@@ -68,10 +71,17 @@ def _few_shot(given: Body) -> Body:
     if not LEAST_SHOTS <= len(pairs) <= MOST_SHOTS:
         raise _wrong(f"there are {len(pairs)} examples", f"{LEAST_SHOTS} to {MOST_SHOTS}")
     return {
-        "instruction": checked(_text(given, "instruction"), "the instruction"),
-        "shots": [{part: checked(_text(pair, part), f"the {part} of an example") for part in ("query", "response")} for pair in pairs],
+        "instruction": _part(given, "instruction"),
+        "shots": [{name: _part(pair, name) for name in ("query", "response")} for pair in pairs],
         "use_case": _use_case(given, needed=False),
     }
+
+
+def _part(given: Body, name: str) -> str:
+    part = checked(_text(given, name), f"the {name}").strip()
+    if any(line.startswith((QUERY, RESPONSE)) for line in part.splitlines()):
+        raise _wrong(f"a line of the {name} begins with {QUERY} or {RESPONSE}", "parts that can be told apart in one text")
+    return part
 
 
 def _ranking(given: Body, answers: Sequence[str]) -> Body:

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from instructloop.records import PromptKind
 from instructloop.store.database import schema
-from instructloop.store.database.kinds import Body, Kind
+from instructloop.store.database.kinds import QUERY, RESPONSE, Body, Kind
 from instructloop.store.database.opening import new_id
-from instructloop.store.database.prompts import Consent, NewPrompt, insert_consent, insert_prompt
+from instructloop.store.database.prompts import Consent, NewPrompt, find_prompt, insert_prompt, stop_training
 from instructloop.store.database.roles import Account
 
 LABELER_CONSENT = "labeler"
@@ -97,13 +97,13 @@ def _written(task: LabeledTask, body: Mapping[str, Any]) -> NewPrompt:
 
 
 def few_shot_text(body: Mapping[str, Any]) -> str:
-    """A few-shot prompt as one text: the instruction, then every example, a blank line between them."""
-    return "\n\n".join([body["instruction"], *(f"{shot['query']}\n{shot['response']}" for shot in body["shots"])])
+    """A few-shot prompt as one text, from which its parts can be read again: the instruction, then the examples with their markers."""
+    examples = [f"{QUERY} {shot['query']}\n{RESPONSE} {shot['response']}" for shot in body["shots"]]
+    return "\n\n".join([body["instruction"], *examples])
 
 
 def _drop_prompt(connection: sa.Connection, at: datetime, actor: Account, submission_id: str) -> None:
-    labels, prompts = schema.labels, schema.prompts
+    labels = schema.labels
     written = labels.c.submission_id == submission_id, labels.c.kind == "prompt"
     for prompt_id in connection.execute(sa.select(labels.c.prompt_id).where(*written)).scalars().all():
-        insert_consent(connection, at, prompt_id, actor, Consent(store=True, train=False, version=LABELER_CONSENT))
-        connection.execute(sa.update(prompts).where(prompts.c.id == prompt_id).values(may_train=False))
+        stop_training(connection, at, actor, find_prompt(connection, prompt_id, generations=False))

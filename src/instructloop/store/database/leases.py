@@ -163,10 +163,10 @@ def hold(connection: sa.Connection, now: datetime, actor: Account, lease_id: str
     return find_lease(connection, actor, lease_id)
 
 
-def find_lease(connection: sa.Connection, actor: Account | None, lease_id: str) -> Lease:
-    """The lease, locked; raises `NotFound` unless it is there and, with an actor, theirs."""
-    leases = schema.leases
-    row = connection.execute(sa.select(leases).where(leases.c.id == lease_id).with_for_update()).mappings().first()
+def find_lease(connection: sa.Connection, actor: Account | None, lease_id: str, *, lock: bool = True) -> Lease:
+    """The lease, locked unless told otherwise; raises `NotFound` unless it is there and, with an actor, theirs."""
+    query = sa.select(schema.leases).where(schema.leases.c.id == lease_id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None or (actor is not None and row["account_id"] != actor.id):
         raise NotFound(f"there is no lease {lease_id!r}", expected="a lease of yours", remedy="take a task first")
     return lease_of(row)

@@ -96,11 +96,14 @@ audit = sa.Table(
 
 prompts = sa.Table(
     "prompts", METADATA, _id(), _text("text", nullable=True), _text("text_hash"), _text("user_id"), _of("account_id", "accounts", nullable=True),
-    _text("source"), _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
+    _text("curated_text", nullable=True), _of("derived_from", "prompts", nullable=True), _text("source"),
+    _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
     _text("consent", nullable=True), _json("content"), _json("provenance"), _moment("created_at", nullable=False), _moment("erased_at"),
-    sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"),
+    sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"), sa.Index(None, "derived_from"),
 )  # fmt: skip
-"""`user_id`: by which caps and splits count; `may_*`: the last word of `consents`; `content`: the parts of a few-shot prompt."""
+"""`user_id`: by which caps and splits count; `curated_text`: what labelers see and models learn from where curation has changed the
+text; `derived_from`: the few-shot prompt that this one is a part of; `may_*`: the last word of `consents`; `content`: the parts of a
+few-shot prompt."""
 
 consents = sa.Table(
     "consents", METADATA, _id(), _of("prompt_id", "prompts"), _of("account_id", "accounts", nullable=True), _yes_or_no("may_store"),

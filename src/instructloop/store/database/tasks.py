@@ -84,7 +84,7 @@ def add_answer_sets(store: Store, actor: Account, queue_id: str, sets: Sequence[
         queue, now = find_queue(connection, queue_id), store.now()
         ids: list[str] = []
         for one in sets:
-            take_prompt(connection, now, one.prompt, licence)
+            take_prompt(connection, now, one.prompt, licence, curated=True)
             for answer in one.completions:
                 take_answer(connection, now, answer, "sample")
             answers = tuple(answer.id for answer in one.completions)

@@ -89,9 +89,10 @@ audit = sa.Table(
 
 prompts = sa.Table(
     "prompts", METADATA, _id(), _text("text", nullable=True), _text("text_hash"), _text("user_id"), _of("account_id", "accounts", nullable=True),
-    _text("source"), _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
+    _text("curated_text", nullable=True), _of("derived_from", "prompts", nullable=True), _text("source"),
+    _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
     _text("consent", nullable=True), _json("content"), _json("provenance"), _moment("created_at", nullable=False), _moment("erased_at"),
-    sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"),
+    sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"), sa.Index(None, "derived_from"),
 )  # fmt: skip
 
 consents = sa.Table(
