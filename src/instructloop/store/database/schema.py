@@ -61,6 +61,11 @@ def _of(name: str, table: str, *, nullable: bool = False) -> Column[str]:
     return Column(name, sa.Text, sa.ForeignKey(f"{table}.id"), nullable=nullable)
 
 
+def _before(name: str, table: str) -> Column[str]:
+    """A column that names an earlier row of the same table; looked at when a transaction ends, so that rows can be copied in any order."""
+    return Column(name, sa.Text, sa.ForeignKey(f"{table}.id", deferrable=True, initially="DEFERRED"), nullable=True)
+
+
 accounts = sa.Table(
     "accounts", METADATA, _id(), _text("name"), _text("role"), _text("password_hash", nullable=True), _yes_or_no("held_out"),
     _moment("created_at", nullable=False), _moment("disabled_at"), sa.UniqueConstraint("name"),
@@ -96,7 +101,7 @@ audit = sa.Table(
 
 prompts = sa.Table(
     "prompts", METADATA, _id(), _text("text", nullable=True), _text("text_hash"), _text("user_id"), _of("account_id", "accounts", nullable=True),
-    _text("curated_text", nullable=True), _of("derived_from", "prompts", nullable=True), _text("source"),
+    _text("curated_text", nullable=True), _before("derived_from", "prompts"), _text("source"),
     _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
     _text("consent", nullable=True), _json("content"), _json("provenance"), _moment("created_at", nullable=False), _moment("erased_at"),
     sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"), sa.Index(None, "derived_from"),
@@ -171,7 +176,7 @@ drafts = sa.Table(
 
 submissions = sa.Table(
     "submissions", METADATA, _id(), _text("key"), _of("task_id", "tasks"), _of("lease_id", "leases"), _of("account_id", "accounts"),
-    _text("purpose"), _of("revises", "submissions", nullable=True), _json("body"), _json("work"), _of("guide_id", "guides", nullable=True),
+    _text("purpose"), _before("revises", "submissions"), _json("body"), _json("work"), _of("guide_id", "guides", nullable=True),
     _moment("at", nullable=False), sa.UniqueConstraint("account_id", "key"), sa.UniqueConstraint("revises"),
     sa.Index(None, "task_id"), sa.Index(None, "lease_id"), _at_most_one("uq_submissions_first", "revises IS NULL", "lease_id"),
 )  # fmt: skip
