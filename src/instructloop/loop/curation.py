@@ -30,6 +30,9 @@ from instructloop.evals.report.curation_page import CurationSummary, write_curat
 from instructloop.loop.freezing import source_of
 from instructloop.records import RECORDS, Prompt
 from instructloop.store.conversion import IMPORTED
+from instructloop.store.database.freezing import SplitOf, by_user, prompt_of, register_snapshot
+from instructloop.store.database.labels import Labeled, training_demonstrations, training_prompts, training_rankings
+from instructloop.store.database.opening import Store
 from instructloop.store.durable import sync
 from instructloop.store.jsonl import read_lines, write_jsonl
 from instructloop.store.layouts import read_prompts
@@ -79,6 +82,22 @@ def curate_prompts(prompts: Iterable[Prompt], request: Request, *, told: Callabl
         command=request.command,
     )
     _write(curated, summary, request)
+    return summary
+
+
+def curate_store(store: Store, request: Request, *, told: Callable[[StageReport], None] = lambda _: None) -> CurationSummary:
+    """Curate everything in a feedback database that may train; its labels fill the table of sizes, and the store remembers the snapshots.
+
+    Raises what `curate_prompts` raises.
+    """
+    split_of = by_user(request.settings.fractions, seed=request.settings.seed)
+    labels: dict[DataSet, Splits] = {"SFT": _by_split(training_demonstrations(store, None), split_of)}
+    labels["RM"] = _by_split(training_rankings(store, None), split_of)
+    prompts = (labeled.record for labeled in training_prompts(store, None))
+    summary = curate_prompts(prompts, replace(request, data_sets=labels), told=told)
+    for folder in ("prompts", "few_shot"):
+        if (request.out / folder).exists():
+            register_snapshot(store, None, request.out / folder)
     return summary
 
 
@@ -135,6 +154,14 @@ def lengths_by(tokenizer: str, text: Text) -> Lengths:
         return [len(render_prompt(loaded, prompt, text)) for prompt in texts]
 
     return plain if text.template == "plain" else chat
+
+
+def _by_split(labels: Iterable[Labeled], split_of: SplitOf) -> dict[str, list[Any]]:
+    splits: dict[str, list[Any]] = {}
+    for labeled in labels:
+        if (split := split_of(prompt_of(labeled.record))) is not None:
+            splits.setdefault(split, []).append(labeled.record)
+    return splits
 
 
 def _with_consent(prompt: Prompt, consent: str | None) -> Prompt:
