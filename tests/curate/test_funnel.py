@@ -94,14 +94,6 @@ def test_no_user_is_in_two_splits_and_examples_stay_with_their_prompt() -> None:
     assert sum(map(len, curated.demonstrations.values())) == 2 * curated.stages[-1].changes["expanded"]
 
 
-def test_parts_of_a_few_shot_prompt_that_came_with_it_are_there_once() -> None:
-    whole = prompt("Add.\n\nQ: 1\nA: 2\n\nQ: 3\nA: 4", id="s", kind="few_shot")
-    parts = _run([whole], stages=["few_shot"]).prompts["all"]
-    again = _run([whole, parts[1]], stages=["few_shot"])
-    assert sorted(kept.id for kept in again.prompts["all"]) == ["s/shot-1", "s/shot-2"]
-    assert len(again.demonstrations["all"]) == 2
-
-
 def test_a_further_user_changes_nobody_elses_split() -> None:
     split_of = {kept.id: split for split, members in _run(_crowd(), stages=["split"]).prompts.items() for kept in members}
     grown = [*_crowd(), *(prompt(id=f"new{n}", user=f"newcomer{n}") for n in range(30))]

@@ -21,7 +21,8 @@ from instructloop.store.snapshots import freeze, open_snapshot, read_split
 from instructloop.store.splits import assign_split
 from store_world import MovableClock, World
 
-SHOTS = "Classify the word.\n\nQ: cat\nA: animal\n\nQ: oak\nA: plant\n\nQ: cow\nA: animal"
+INSTRUCTION = "Classify the word: say whether it names an animal, a plant, or a thing that people have made for some purpose of theirs."
+SHOTS = f"{INSTRUCTION}\n\nQ: cat\nA: animal\n\nQ: oak\nA: plant\n\nQ: cow\nA: animal"
 
 
 def _rows() -> list[dict[str, object]]:
@@ -83,6 +84,18 @@ def test_few_shot_prompts_give_prompts_and_demonstrations(tmp_path: Path) -> Non
         ("s/shot-1", "animal", "lena"), ("s/shot-2", "plant", "lena"), ("s/shot-3", "animal", "lena"),
     ]  # fmt: skip
     assert [kept for members in _read(tmp_path / "out" / "prompts").values() for kept in members] == [one.prompt for one in shown]
+
+
+def test_parts_that_come_with_their_whole_are_made_anew_and_alone_they_stay(tmp_path: Path) -> None:
+    asked = [Prompt(id="s", text=SHOTS, user_id="lena", kind="few_shot", consent="c")]
+    stages = choose_stages((), ("length", "language"))
+    curate_prompts(asked, Request(out=tmp_path / "once", stages=stages))
+    parts = [kept for members in _read(tmp_path / "once" / "prompts").values() for kept in members]
+    summary = curate_prompts([*asked, *parts], Request(out=tmp_path / "again", stages=stages))
+    assert summary.came == 1
+    assert [kept for members in _read(tmp_path / "again" / "prompts").values() for kept in members] == parts
+    curate_prompts(parts, Request(out=tmp_path / "alone", stages=stages))
+    assert [kept for members in _read(tmp_path / "alone" / "prompts").values() for kept in members] == parts
 
 
 def test_snapshots_are_sources_too_and_labels_fill_the_table(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

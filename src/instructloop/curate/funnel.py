@@ -191,12 +191,10 @@ def _expand(splits: Mapping[str, list[Prompt]]) -> tuple[dict[str, list[Prompt]]
     expanded: dict[str, list[Prompt]] = {}
     demonstrations: dict[str, list[Demonstration]] = {}
     changes = Counter[str]()
-    present = {prompt.id for prompts in splits.values() for prompt in prompts}
     for split, prompts in splits.items():
         expanded[split] = []
         for prompt, examples in _examples_of(prompts):
-            # A store that took curated prompts in holds the parts beside the whole: they are there once.
-            expanded[split] += [example.prompt for example in examples if example.prompt.id not in present] if examples else [prompt]
+            expanded[split] += [example.prompt for example in examples] or [prompt]
             if examples:
                 demonstrations.setdefault(split, []).extend(examples)
             if prompt.kind == "few_shot":

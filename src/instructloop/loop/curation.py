@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from instructloop.config import Text
+from instructloop.curate.few_shot import whole_of
 from instructloop.curate.funnel import Curated, StageReport, Tools, run_funnel
 from instructloop.curate.length import Lengths
 from instructloop.curate.settings import STAGES, Curation, StageName
@@ -70,7 +71,7 @@ def curate_prompts(prompts: Iterable[Prompt], request: Request, *, told: Callabl
     split_of = partial(assign_split, fractions=settings.fractions, seed=settings.seed)
     with text_map(request.workers) as apply:
         tools = Tools(split_of=split_of, lengths=request.lengths, apply=apply, released=request.released)
-        curated = run_funnel(_once_each(prompts), settings, tools, stages=request.stages, told=told)
+        curated = run_funnel(_wholes(prompts), settings, tools, stages=request.stages, told=told)
     _require_some(curated)
     summary = CurationSummary(
         stages=curated.stages,
@@ -173,13 +174,14 @@ def _read_snapshot(folder: Path) -> Iterator[Prompt]:
         yield from read_split(folder, split, Prompt)
 
 
-def _once_each(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-    seen: set[str] = set()
+def _wholes(prompts: Iterable[Prompt]) -> list[Prompt]:
+    """Each prompt once; parts of a few-shot prompt, of an earlier curation, are left out where the whole is there: they are made anew."""
+    by_id: dict[str, Prompt] = {}
     for prompt in prompts:
-        if prompt.id in seen:
+        if prompt.id in by_id:
             raise DataError(f"the prompt id {prompt.id!r} comes twice", expected="every id once", remedy="leave one of the two sources out")
-        seen.add(prompt.id)
-        yield prompt
+        by_id[prompt.id] = prompt
+    return [prompt for prompt in by_id.values() if whole_of(prompt.id) not in by_id]
 
 
 def _require_some(curated: Curated) -> None:
