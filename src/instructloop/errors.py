@@ -6,7 +6,12 @@ InstructLoopError
 │   ├── DataError        a file, a line of a file, a record
 │   ├── CheckpointError  a model or tokenizer that cannot play the role asked of it
 │   ├── ResumeError      a run folder that belongs to another run
-│   └── MissingExtra     an optional dependency that is not installed
+│   ├── MissingExtra     an optional dependency that is not installed
+│   ├── StoreError       a feedback database that cannot be opened, saved or restored
+│   ├── NotSignedIn      a wrong name or password, a link or a key that is spent
+│   ├── AccessDenied     an act that the person's role does not allow
+│   ├── NotFound         something that is not there, or not for this person to see
+│   └── Conflict         an act that came too late: somebody, or the clock, was first
 ├── LawBroken            a law of docs/laws.md does not hold: the numbers cannot be trusted   exit code 1
 ├── Interrupted          Ctrl-C, after everything was saved               exit code 130
 └── RunFinished          the run asked for is already there               exit code 0
@@ -59,6 +64,26 @@ class MissingExtra(UserError):
             expected=f"the optional extra [{extra}]",
             remedy=f"pip install 'instructloop[{extra}]'",
         )
+
+
+class StoreError(UserError):
+    """A feedback database that cannot be opened, saved or restored."""
+
+
+class NotSignedIn(UserError):
+    """A wrong name or password, or a link, session or key that is unknown, expired or spent."""
+
+
+class AccessDenied(UserError):
+    """An act that the role of the person does not allow."""
+
+
+class NotFound(UserError):
+    """Something that is not there, or that this person may not know of."""
+
+
+class Conflict(UserError):
+    """An act that came too late: the thing it is about was changed, taken or ended meanwhile."""
 
 
 class LawBroken(InstructLoopError):

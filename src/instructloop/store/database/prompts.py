@@ -1,0 +1,246 @@
+"""Prompts, the consent under which they were given, and what models answered: the memory of the playground."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from instructloop.errors import AccessDenied, ConfigError, DataError, NotFound
+from instructloop.records import USE_CASES, Prompt, PromptKind, Provenance, Source
+from instructloop.store.database import schema
+from instructloop.store.database.audit import write_audit
+from instructloop.store.database.opening import Store, new_id
+from instructloop.store.database.roles import READING, Account, require_self
+from instructloop.store.database.texts import checked, checked_json, checked_name, text_hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """What a person allowed, box by box, and the version of the notice that stood above the boxes."""
+
+    store: bool
+    train: bool
+    version: str | None
+
+    def __post_init__(self) -> None:
+        if self.train and not self.store:
+            raise ConfigError("consent to training without consent to storing", expected="both, or storing alone", remedy="ask for both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """What a model answered in the playground or through the API, or part of an answer that was stopped."""
+
+    id: str
+    prompt_id: str
+    text: str | None
+    """None once it is erased."""
+    model: str | None
+    sampling: Mapping[str, Any]
+    finish_reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPrompt:
+    """A prompt as the store keeps it."""
+
+    id: str
+    text: str | None
+    """None once it is erased; id, time and hash stay."""
+    text_hash: str
+    user_id: str
+    """By whom caps and splits count: an account, an end user behind an account, a user of an import."""
+    account_id: str | None
+    source: Source
+    kind: PromptKind | None
+    use_case: str | None
+    may_store: bool
+    may_train: bool
+    consent: str | None
+    """Version of the notice, or licence of the import."""
+    content: Mapping[str, Any] | None
+    """The parts of a few-shot prompt."""
+    created_at: datetime
+    erased_at: datetime | None
+    generations: tuple[Generation, ...] = ()
+
+    @property
+    def record(self) -> Prompt:
+        """The prompt for training. `consent` is None unless it may train. Raises `NotFound` if it was erased."""
+        if self.text is None:
+            raise NotFound(f"the prompt {self.id} was erased", expected="a prompt with its text", remedy="leave it out")
+        return Prompt(
+            id=self.id, text=self.text, user_id=self.user_id, source=self.source, kind=self.kind, use_case=self.use_case,
+            consent=(self.consent or "") if self.may_train else None, provenance=Provenance(when=self.created_at.isoformat()),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPrompt:
+    """A prompt that is to be stored."""
+
+    text: str
+    consent: Consent
+    end_user: str | None = None
+    """Who is behind the account, as the API's `user` says."""
+    source: Source = "playground"
+    kind: PromptKind | None = None
+    use_case: str | None = None
+    content: Mapping[str, Any] | None = None
+
+
+def submit_prompt(store: Store, actor: Account, new: NewPrompt) -> StoredPrompt:
+    """Store what a person asked. Raises `AccessDenied` without consent to storing."""
+    with store.writing(durable=True) as connection:
+        prompt_id = insert_prompt(connection, store.now(), actor, new)
+        return find_prompt(connection, prompt_id)
+
+
+def insert_prompt(connection: sa.Connection, at: datetime, actor: Account, new: NewPrompt) -> str:
+    """The row of a new prompt and of its consent, in a transaction that is open; returns its id."""
+    if not new.consent.store:
+        raise AccessDenied("a prompt without consent to storing", expected="consent", remedy="answer it without keeping it")
+    if new.use_case is not None and new.use_case not in USE_CASES:
+        raise DataError(f"the use-case {new.use_case!r}", expected=f"one of {', '.join(USE_CASES)}", remedy="correct it")
+    text, prompt_id = checked(new.text, "the prompt"), new_id()
+    user = actor.id if new.end_user is None else f"{actor.id}/{checked_name(new.end_user, 'the user')}"
+    row: dict[str, Any] = {"text": text, "text_hash": text_hash(text), "user_id": user, "account_id": actor.id, "created_at": at}
+    row |= {"source": new.source, "kind": new.kind, "use_case": new.use_case, "consent": new.consent.version}
+    row |= {"content": checked_json(new.content, "the prompt"), "may_store": True, "may_train": new.consent.train}
+    connection.execute(sa.insert(schema.prompts).values(id=prompt_id, **row))
+    insert_consent(connection, at, prompt_id, actor, new.consent)
+    return prompt_id
+
+
+def insert_consent(connection: sa.Connection, at: datetime, prompt_id: str, actor: Account | None, consent: Consent) -> None:
+    """A further word on what may be done with a prompt; the words before stay."""
+    row = {"may_store": consent.store, "may_train": consent.train, "version": consent.version, "account_id": actor.id if actor else None}
+    connection.execute(sa.insert(schema.consents).values(id=new_id(), prompt_id=prompt_id, at=at, **row))
+
+
+def record_generation(
+    store: Store, actor: Account, prompt_id: str, *, text: str, model: str, sampling: Mapping[str, Any], finish_reason: str | None
+) -> Generation:
+    """Keep an answer beside one's own prompt; an empty one too, and one that was stopped (`finish_reason` None).
+
+    Raises `NotFound` for a prompt that is not there or was erased meanwhile.
+    """
+    checked(text, "the answer", filled=False)
+    with store.writing() as connection:
+        prompt = find_prompt(connection, prompt_id, generations=False)
+        require_self(actor, prompt.account_id, (), "add answers to other people's prompts")
+        if prompt.erased_at is not None:
+            raise NotFound(f"the prompt {prompt_id} was erased", expected="a prompt with its text", remedy="leave it out")
+        now, answer_id = store.now(), new_id()
+        row = {"text": text, "text_hash": text_hash(text), "source": "playground", "model_id": checked_name(model, "the model")}
+        row |= {"sampling": checked_json(dict(sampling), "the sampling"), "finish_reason": finish_reason, "created_at": now}
+        connection.execute(sa.insert(schema.answers).values(id=answer_id, prompt_id=prompt_id, **row))
+    return Generation(id=answer_id, prompt_id=prompt_id, text=text, model=model, sampling=dict(sampling), finish_reason=finish_reason, created_at=now)
+
+
+def read_prompt(store: Store, actor: Account, prompt_id: str) -> StoredPrompt:
+    """One's own prompt, or anybody's for those who read everything. To others it is `NotFound`, as if it were not there."""
+    with store.reading() as connection:
+        prompt = find_prompt(connection, prompt_id)
+    if prompt.account_id != actor.id and actor.role not in READING:
+        raise _absent(prompt_id)
+    return prompt
+
+
+def history(store: Store, actor: Account, account_id: str, *, before: datetime | None = None, limit: int = 50) -> list[StoredPrompt]:
+    """The prompts of an account with their answers, the newest first: one's own, or anybody's for those who read everything."""
+    require_self(actor, account_id, READING, "read other people's history")
+    prompts = schema.prompts
+    query = sa.select(prompts).where(prompts.c.account_id == account_id).order_by(prompts.c.created_at.desc(), prompts.c.id).limit(limit)
+    if before is not None:
+        query = query.where(prompts.c.created_at < before)
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+        generations = _generations(connection, [row["id"] for row in rows])
+    return [_prompt_of(row, generations.get(row["id"], ())) for row in rows]
+
+
+def withdraw(store: Store, actor: Account, prompt_id: str) -> StoredPrompt:
+    """Take back the consent to training: the prompt stays in one's history, is never exported for training again, and its open
+    tasks end. For its author and administrators."""
+    with store.writing(durable=True) as connection:
+        prompt = find_prompt(connection, prompt_id)
+        require_self(actor, prompt.account_id, ("administrator",), "withdraw other people's prompts")
+        if prompt.may_train:
+            insert_consent(connection, store.now(), prompt_id, actor, Consent(store=prompt.may_store, train=False, version=prompt.consent))
+            connection.execute(sa.update(schema.prompts).where(schema.prompts.c.id == prompt_id).values(may_train=False))
+            retire_tasks(connection, prompt_id)
+            if actor.id != prompt.account_id:
+                write_audit(connection, store.now(), actor, "withdraw prompt", ("prompt", prompt_id))
+        return find_prompt(connection, prompt_id)
+
+
+def retire_tasks(connection: sa.Connection, prompt_id: str) -> None:
+    """Nobody is given tasks about this prompt any more; what was said about it stays."""
+    connection.execute(sa.update(schema.tasks).where(schema.tasks.c.prompt_id == prompt_id).values(state="retired"))
+
+
+def react(store: Store, actor: Account, prompt_id: str, kind: str, body: Mapping[str, Any]) -> None:
+    """A thumb or a comparison on answers to one's own prompt: kept apart from what labelers say.
+
+    `kind` "thumb": {"answer": id, "up": bool}; "comparison": {"better": id or None for neither, "answers": [id, id]}.
+    """
+    with store.writing() as connection:
+        prompt = find_prompt(connection, prompt_id)
+        require_self(actor, prompt.account_id, (), "judge answers to other people's prompts")
+        _check_reaction(kind, body, {generation.id for generation in prompt.generations})
+        connection.execute(
+            sa.insert(schema.reactions).values(id=new_id(), prompt_id=prompt_id, account_id=actor.id, kind=kind, body=dict(body), at=store.now())
+        )
+
+
+def find_prompt(connection: sa.Connection, prompt_id: str, *, generations: bool = True) -> StoredPrompt:
+    """The prompt, read on a connection that is open; raises `NotFound`."""
+    row = connection.execute(sa.select(schema.prompts).where(schema.prompts.c.id == prompt_id)).mappings().first()
+    if row is None:
+        raise _absent(prompt_id)
+    return _prompt_of(row, _generations(connection, [prompt_id]).get(prompt_id, ()) if generations else ())
+
+
+def _absent(prompt_id: str) -> NotFound:
+    return NotFound(f"there is no prompt {prompt_id!r}", expected="the id of a prompt", remedy="look at your history")
+
+
+def _check_reaction(kind: str, body: Mapping[str, Any], answers: set[str]) -> None:
+    keys, compared = set(body), cast(Sequence[Any], body.get("answers") or [])
+    if kind == "thumb" and keys == {"answer", "up"} and body["answer"] in answers and isinstance(body["up"], bool):
+        return
+    if (
+        kind == "comparison"
+        and keys == {"better", "answers"}
+        and len(compared) == 2
+        and set(compared) <= answers
+        and body["better"] in (None, *compared)
+    ):
+        return
+    raise DataError(
+        f"a {kind!r} that says {dict(body)}",
+        expected='"thumb" {answer, up} or "comparison" {better, answers}, of answers to this prompt',
+        remedy="correct it",
+    )
+
+
+def _generations(connection: sa.Connection, prompt_ids: list[str]) -> dict[str, tuple[Generation, ...]]:
+    """What the playground answered, in order, by prompt; candidates for ranking are not shown to the author."""
+    answers = schema.answers
+    query = sa.select(answers).where(answers.c.prompt_id.in_(prompt_ids), answers.c.source == "playground")
+    found: dict[str, tuple[Generation, ...]] = {}
+    for row in connection.execute(query.order_by(answers.c.created_at, answers.c.id)).mappings():
+        generation = Generation(
+            id=row["id"], prompt_id=row["prompt_id"], text=row["text"], model=row["model_id"], sampling=row["sampling"] or {},
+            finish_reason=row["finish_reason"], created_at=row["created_at"],
+        )  # fmt: skip
+        found[row["prompt_id"]] = (*found.get(row["prompt_id"], ()), generation)
+    return found
+
+
+def _prompt_of(row: sa.RowMapping, generations: tuple[Generation, ...]) -> StoredPrompt:
+    return StoredPrompt(**{name: value for name, value in row.items() if name != "provenance"}, generations=generations)
