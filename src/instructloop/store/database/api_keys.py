@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from instructloop.store.database import schema
 from instructloop.store.database.accounts import ADMINISTRATOR
 from instructloop.store.database.audit import write_audit
 from instructloop.store.database.opening import Store, new_id
+from instructloop.store.database.prompts import Consent
 from instructloop.store.database.roles import LABELING, READING, Account, account_of, require, require_self
 from instructloop.store.database.texts import checked_name
 from instructloop.store.database.tokens import new_token, token_hash
@@ -38,6 +39,8 @@ class ApiKey:
     scopes: tuple[Scope, ...]
     created_at: datetime
     last_used_at: datetime | None
+    consent: Consent | None
+    """What the owner allows to be done with prompts that come with the key; None if they are not to be stored."""
 
     def require(self, scope: Scope) -> None:
         """Raise `AccessDenied` unless the key has the scope."""
@@ -47,20 +50,28 @@ class ApiKey:
             )
 
 
-def create_key(store: Store, actor: Account, *, name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
-    """The key, never shown again, and what the store keeps of it. Everybody for themselves, with scopes that fit the role."""
+def create_key(store: Store, actor: Account, *, name: str, scopes: Collection[Scope], consent: Consent | None = None) -> tuple[str, ApiKey]:
+    """The key, never shown again, and what the store keeps of it. Everybody for themselves, with scopes that fit the role.
+
+    `consent` is for every prompt that will come with the key; without it none is stored.
+    """
     _check_scopes(actor, scopes)
     key, now = new_token(PREFIX), store.now()
     kept = ApiKey(
         id=new_id(), shown=key[:SHOWN], name=checked_name(name, "the name of the key"), account=actor, scopes=tuple(sorted(set(scopes))),
-        created_at=now, last_used_at=None,
+        created_at=now, last_used_at=None, consent=consent,
     )  # fmt: skip
     with store.writing() as connection:
-        connection.execute(
-            sa.insert(schema.api_keys).values(
-                id=kept.id, key_hash=token_hash(key), shown=kept.shown, name=kept.name, account_id=actor.id, scopes=list(kept.scopes), created_at=now
-            )
-        )
+        row: dict[str, Any] = {
+            "key_hash": token_hash(key),
+            "shown": kept.shown,
+            "name": kept.name,
+            "account_id": actor.id,
+            "scopes": list(kept.scopes),
+        }
+        row |= {"may_store": consent is not None and consent.store, "may_train": consent is not None and consent.train}
+        row |= {"consent": consent.version if consent else None, "created_at": now}
+        connection.execute(sa.insert(schema.api_keys).values(id=kept.id, **row))
         write_audit(connection, now, actor, "create key", ("api key", kept.id), {"scopes": list(kept.scopes)})
     return key, kept
 
@@ -110,10 +121,15 @@ def _check_scopes(actor: Account, scopes: Collection[Scope]) -> None:
 def _live() -> sa.Select[tuple[object, ...]]:
     """Keys that count, under names that begin with `key_`, beside the columns of their accounts."""
     keys, accounts = schema.api_keys, schema.accounts
-    kept = [keys.c[name].label(f"key_{name}") for name in ("id", "shown", "name", "scopes", "created_at", "last_used_at")]
+    kept = [keys.c[name].label(f"key_{name}") for name in ("id", "shown", "name", "scopes", "created_at", "last_used_at", *_CONSENT)]
     return sa.select(*accounts.c, *kept).join_from(keys, accounts).where(keys.c.revoked_at.is_(None), accounts.c.disabled_at.is_(None))
 
 
 def _key_of(row: sa.RowMapping) -> ApiKey:
     values = {name: row[f"key_{name}"] for name in ("id", "shown", "name", "created_at", "last_used_at")}
-    return ApiKey(account=account_of(row), scopes=tuple(row["key_scopes"]), **values)
+    store, train, version = (row[f"key_{name}"] for name in _CONSENT)
+    consent = Consent(store=store, train=train, version=version) if store else None
+    return ApiKey(account=account_of(row), scopes=tuple(row["key_scopes"]), consent=consent, **values)
+
+
+_CONSENT = ("may_store", "may_train", "consent")

@@ -70,10 +70,12 @@ sessions = sa.Table(
 
 api_keys = sa.Table(
     "api_keys", METADATA, _id(), _text("key_hash"), _text("shown"), _text("name"), _of("account_id", "accounts"), _json("scopes"),
+    _yes_or_no("may_store"), _yes_or_no("may_train"), _text("consent", nullable=True),
     _moment("created_at", nullable=False), _moment("last_used_at"), _moment("revoked_at"),
     sa.UniqueConstraint("key_hash"), sa.Index(None, "account_id"),
 )  # fmt: skip
-"""`shown`: the first characters of the key, by which its owner knows it again."""
+"""`shown`: the first characters of the key, by which its owner knows it again. `may_*` and `consent`: what the owner allows to be
+done with prompts that come with the key, and the version of the notice they read."""
 
 invitations = sa.Table(
     "invitations", METADATA, _id(), _text("token_hash"), _text("role"), _yes_or_no("held_out"), _of("invited_by", "accounts", nullable=True),

@@ -66,6 +66,7 @@ sessions = sa.Table(
 
 api_keys = sa.Table(
     "api_keys", METADATA, _id(), _text("key_hash"), _text("shown"), _text("name"), _of("account_id", "accounts"), _json("scopes"),
+    _yes_or_no("may_store"), _yes_or_no("may_train"), _text("consent", nullable=True),
     _moment("created_at", nullable=False), _moment("last_used_at"), _moment("revoked_at"),
     sa.UniqueConstraint("key_hash"), sa.Index(None, "account_id"),
 )  # fmt: skip
