@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
-from instructloop.errors import DataError, UserError
+from instructloop.errors import Busy, ContextExceeded, ModelUnavailable, UserError
 from instructloop.protocols import Completer, Sampling
 from instructloop.store.database.roles import Account
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import Site
+
+
+UNAVAILABLE_SECONDS = 5.0
+"""What a client is told to wait for a model that does not answer."""
 
 
 def completer_of(site: Site, model: str) -> Completer:
@@ -40,8 +44,17 @@ def refusal_of(error: Exception) -> Refusal | None:
     """What a completer's error means to whoever asked; None for a bug."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, DataError):
-        return Refusal(400, "context_length_exceeded", problem=f"{error.came}. Expected: {error.expected}. {error.remedy}.")
+    if isinstance(error, Busy):
+        return Refusal(429, "busy", retry_after=error.retry_after)
+    if isinstance(error, ModelUnavailable):
+        return Refusal(503, "model_unavailable", retry_after=UNAVAILABLE_SECONDS)
+    if isinstance(error, ContextExceeded):
+        return Refusal(400, "context_length_exceeded", problem=told(error))
     if isinstance(error, UserError):
-        return Refusal(503, "model_unavailable", retry_after=5)
+        return Refusal(400, "invalid", problem=told(error))
     return None
+
+
+def told(error: UserError) -> str:
+    """What an error of ours says, as sentences for a page."""
+    return " ".join(f"{part[:1].upper()}{part[1:]}." for part in (error.came, f"expected: {error.expected}", error.remedy))

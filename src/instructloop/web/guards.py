@@ -4,6 +4,7 @@ Each guard is a plain ASGI application around another. They run before any handl
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from fastapi import Request
 
 from instructloop.web.refusals import Refusal, refuse
 from instructloop.web.settings import SiteSettings, host_name, is_loopback
+
+LOG = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -61,6 +64,30 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class Mistakes:
+    """Turns an exception that nobody expected into an answer that says so (500), and writes it to the log."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            LOG.exception("%s %s failed", scope["method"], scope["path"])
+            if not begun:
+                await refuse(Request(scope), Refusal(500, "internal"))(scope, receive, send)
 
 
 class Transport:

@@ -23,7 +23,7 @@ class Refusal(Exception):
     @property
     def message(self) -> str:
         """What happened and what to do."""
-        return text(f"errors.{self.name}.text", **self.values)
+        return text(f"errors.{self.name}.text", **{"param": self.param, **self.values})
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from instructloop.store.database.roles import Account, Role
@@ -21,6 +22,7 @@ from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
 
 DAY = 86_400
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,14 @@ def visit_of(request: Request) -> Visit:
     return known
 
 
-def checked_visit(request: Request) -> None:
+async def checked_visit(request: Request) -> None:
     """Look up the visit, and refuse an unsafe request whose header or form does not carry its form token."""
-    visit = visit_of(request)
+    visit = await run_in_threadpool(visit_of, request)
     if request.method in SAFE:
         return
-    given = request.headers.get("x-form-token")
-    if given is None and (form := getattr(request, "_form", None)) is not None:  # FastAPI has read it before any dependency runs
-        given = form.get("form_token")
+    given: object = request.headers.get("x-form-token")
+    if given is None and request.headers.get("content-type", "").startswith(FORMS):
+        given = (await request.form()).get("form_token")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(errors="replace"), visit.form_token.encode()):
         raise Refusal(403, "bad_token")
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from instructloop.protocols import CompletionRequest, Sampling
+from instructloop.records import Turn
 from instructloop.store.database.api_keys import ApiKey
 from instructloop.store.database.prompts import NewPrompt, submit_prompt
 from instructloop.store.database.texts import checked
@@ -27,6 +28,9 @@ class Asked:
     """One request: every prompt gets `body.n` answers; those of prompt i have the indices i·n … i·n + n − 1."""
 
     prompts: tuple[str, ...]
+    """The texts to answer; of a conversation, the one text that stands for it in the store."""
+    messages: tuple[Turn, ...]
+    """The conversation, for a model that knows turns."""
     sampling: Sampling
     body: Generation
     key: ApiKey
@@ -41,7 +45,15 @@ class Asked:
         """What the completer is asked, one request per answer."""
         given = new_seed() if self.body.seed is None else self.body.seed
         return [
-            CompletionRequest(prompt=prompt, sampling=self.sampling, stop=self.body.stops, seed=seed)
+            CompletionRequest(
+                prompt="" if self.messages else prompt,
+                messages=self.messages,
+                sampling=self.sampling,
+                stop=self.body.stops,
+                seed=seed,
+                fit_context=not self.body.names_length,
+                top_logprobs=self.body.alternatives,
+            )
             for prompt in self.prompts
             for seed in seeds(given, self.per_prompt)
         ]

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 
-Text = Annotated[str, Field(max_length=1_000_000)]
+Text = Annotated[str, Field(max_length=200_000)]
 Stops = Annotated[str, Field(min_length=1, max_length=100)] | Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=4)]
 Zero = Annotated[float, Field(ge=0, le=0)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+Name = Annotated[str, Field(max_length=128, pattern="^[!-~]([ -~]*[!-~])?$")]
 
 
 class Strict(BaseModel):
@@ -46,6 +46,16 @@ class Generation(Strict):
     logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
     @property
+    def names_length(self) -> bool:
+        """Whether the client says how long the answer may be; a length of ours gives way to what the context has room for."""
+        return not {"max_tokens", "max_completion_tokens"}.isdisjoint(self.model_fields_set)
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many likeliest tokens to name at each place; None if log-probabilities are not asked for."""
+        raise NotImplementedError
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """The stop texts as a tuple."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
@@ -61,10 +71,17 @@ class CompletionCreate(Generation):
 
     prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=16)] = Field(description="One prompt, or several answered together.")
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Longest answer in tokens; 16 if not given.")
-    logprobs: Annotated[int, Field(ge=0, le=0)] | None = Field(default=None, description="0: the log-probability of every token of the answer.")
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = Field(
+        default=None, description="Give the log-probability of every token of the answer, and of so many of the likeliest at its place."
+    )
     best_of: Annotated[int, Field(ge=1, le=1)] | None = None
     echo: Literal[False] | None = None
     suffix: Annotated[str, Field(max_length=0)] | None = None
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many likeliest tokens to name at each place; None if log-probabilities are not asked for."""
+        return self.logprobs
 
     @property
     def prompts(self) -> list[str]:
@@ -105,8 +122,13 @@ class ChatCreate(Generation):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Longest answer in tokens; 256 if not given.")
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="The older name of `max_completion_tokens`.")
     logprobs: bool | None = Field(default=None, description="Give the log-probability of every token of the answer.")
-    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(default=None, description="So many of the likeliest at each place; needs `logprobs`.")
     response_format: TextFormat | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
     modalities: Annotated[list[Literal["text"]], Field(min_length=1, max_length=1)] | None = None
     store: Literal[False] | None = Field(default=None, description="What is stored follows the consent of the key's owner, not the request.")
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many likeliest tokens to name at each place; None if log-probabilities are not asked for."""
+        return (self.top_logprobs or 0) if self.logprobs else None

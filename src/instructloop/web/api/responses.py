@@ -1,8 +1,8 @@
 """What the API answers, as the OpenAPI description declares it; the objects themselves are written in `wire.py`."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 Finish = Literal["stop", "length"]
 
@@ -20,7 +20,7 @@ class CompletionLogprobs(BaseModel):
 
     tokens: list[str]
     token_logprobs: list[float]
-    top_logprobs: None
+    top_logprobs: list[dict[str, float]] | None
     text_offset: list[int]
 
 
@@ -44,13 +44,18 @@ class Completion(BaseModel):
     usage: Usage
 
 
-class TokenLogprob(BaseModel):
-    """One token of an answer."""
+class LikelyToken(BaseModel):
+    """A token and how likely it was."""
 
     token: str
     logprob: float
     bytes: list[int]
-    top_logprobs: list[Any] = Field(max_length=0)
+
+
+class TokenLogprob(LikelyToken):
+    """One token of an answer, and the likeliest at its place."""
+
+    top_logprobs: list[LikelyToken]
 
 
 class ChatLogprobs(BaseModel):

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from instructloop.errors import DataError
-from instructloop.store.conversations import Turn, prompt_text
+from instructloop.records import Turn, conversation_text
+from instructloop.store.conversations import prompt_text
 from instructloop.web.api import responses as answers
 from instructloop.web.api.answering import Asked, respond
 from instructloop.web.api.keys import Key
@@ -60,6 +61,7 @@ async def complete(request: Request, body: CompletionCreate, key: Key) -> Respon
     """Text that goes on from a prompt."""
     asked = Asked(
         prompts=tuple(body.prompts),
+        messages=(),
         sampling=sampling_of(site_of(request), temperature=body.temperature, top_p=body.top_p, max_tokens=body.max_tokens or SHORT),
         body=body,
         key=key,
@@ -72,16 +74,19 @@ async def chat(request: Request, body: ChatCreate, key: Key) -> Response:
     """The assistant's next turn in a conversation."""
     name, length = ("max_completion_tokens", body.max_completion_tokens) if body.max_completion_tokens else ("max_tokens", body.max_tokens)
     sampling = sampling_of(site_of(request), temperature=body.temperature, top_p=body.top_p, max_tokens=length or LONG, param=name)
-    asked = Asked(prompts=(_prompt(body),), sampling=sampling, body=body, key=key)
+    turns = _turns(body)
+    asked = Asked(prompts=(conversation_text(turns),), messages=turns, sampling=sampling, body=body, key=key)
     return await respond(request, asked, ChatShape(model=body.model, with_logprobs=bool(body.logprobs)))
 
 
-def _prompt(body: ChatCreate) -> str:
-    turns = [Turn("system" if message.role == "developer" else message.role, message.words) for message in body.messages]
+def _turns(body: ChatCreate) -> tuple[Turn, ...]:
+    """The conversation, which must end with a question."""
+    turns = tuple(Turn("system" if message.role == "developer" else message.role, message.words) for message in body.messages)
     try:
-        return prompt_text(turns, "messages")
+        prompt_text(turns, "messages")
     except DataError as error:
         raise Refusal(400, "invalid_value", param="messages", problem=f"cannot be answered: {error.came}") from error
+    return turns
 
 
 def _model(site: Site, name: str) -> dict[str, Any]:

@@ -10,11 +10,20 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from instructloop.protocols import CompletionChunk, FinishReason
 
 DONE = "data: [DONE]\n\n"
+
+
+class Token(NamedTuple):
+    """A token of an answer, and how likely it was."""
+
+    text: str
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...]
+    """(text, log-probability) of the likeliest at its place."""
 
 
 @dataclass
@@ -23,7 +32,7 @@ class Answer:
 
     index: int
     pieces: list[str] = field(default_factory=list[str])
-    tokens: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    tokens: list[Token] = field(default_factory=list[Token])
     finish_reason: FinishReason | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -49,17 +58,15 @@ def usage_of(answers: Sequence[Answer], *, per_prompt: int) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
-def tokens_of(chunk: CompletionChunk) -> list[tuple[str, float]]:
-    """(text, log-probability) of each token of a chunk.
-
-    A chunk holds several tokens where only together they are whole characters; their text then stands with the last.
-    """
-    return [("" if rest else chunk.text, logprob) for rest, logprob in zip(range(len(chunk.logprobs) - 1, -1, -1), chunk.logprobs, strict=True)]
+def tokens_of(chunk: CompletionChunk) -> list[Token]:
+    """The tokens of a chunk; those of which the completer tells no alternatives have none."""
+    alternatives = chunk.top_logprobs or ((),) * len(chunk.tokens)
+    return [Token(*told) for told in zip(chunk.tokens, chunk.logprobs, alternatives, strict=True)]
 
 
 def event(data: Mapping[str, Any]) -> str:
-    """One server-sent event."""
-    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    """One server-sent event. JSON escapes every line break, so no text of a model can end an event or begin another."""
+    return f"data: {json.dumps(data, separators=(',', ':'))}\n\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +99,7 @@ class CompletionShape:
     def _head(self) -> dict[str, Any]:
         return {"id": self.id, "object": "text_completion", "created": self.created, "model": self.model}
 
-    def _choice(self, index: int, text: str, tokens: Sequence[tuple[str, float]], finish: FinishReason | None, offset: int) -> dict[str, Any]:
+    def _choice(self, index: int, text: str, tokens: Sequence[Token], finish: FinishReason | None, offset: int) -> dict[str, Any]:
         logprobs = _completion_logprobs(tokens, offset) if self.with_logprobs else None
         return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
 
@@ -138,19 +145,31 @@ class ChatShape:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
-    def _logprobs(self, tokens: Sequence[tuple[str, float]]) -> dict[str, Any] | None:
+    def _logprobs(self, tokens: Sequence[Token]) -> dict[str, Any] | None:
         if not self.with_logprobs:
             return None
-        content = [{"token": text, "logprob": value, "bytes": list(text.encode()), "top_logprobs": []} for text, value in tokens]
+        content = [
+            {**_likely(token.text, token.logprob), "top_logprobs": [_likely(*alternative) for alternative in token.alternatives]} for token in tokens
+        ]
         return {"content": content, "refusal": None}
 
 
 Shape = CompletionShape | ChatShape
 
 
-def _completion_logprobs(tokens: Sequence[tuple[str, float]], offset: int) -> dict[str, Any]:
+def _likely(text: str, logprob: float) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+
+def _completion_logprobs(tokens: Sequence[Token], offset: int) -> dict[str, Any]:
     offsets: list[int] = []
-    for text, _ in tokens:
+    for token in tokens:
         offsets.append(offset)
-        offset += len(text)
-    return {"tokens": [text for text, _ in tokens], "token_logprobs": [value for _, value in tokens], "top_logprobs": None, "text_offset": offsets}
+        offset += len(token.text)
+    named = [dict(token.alternatives) for token in tokens] if any(token.alternatives for token in tokens) else None
+    return {
+        "tokens": [token.text for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        "top_logprobs": named,
+        "text_offset": offsets,
+    }
