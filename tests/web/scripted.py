@@ -68,7 +68,11 @@ class _Chunks:
         time.sleep(self.script.pace)
         if "break!" in self.prompt and self.place == 2:
             raise ModelUnavailable("the answer broke off")
-        word = f"{self.prompt[:200]}:" if self.place == 0 and "<" in self.prompt else ("Seed" if self.place == 0 else f" {self.request.seed + self.place}")
+        word = (
+            f"{self.prompt[:200]}:"
+            if self.place == 0 and "<" in self.prompt
+            else ("Seed" if self.place == 0 else f" {self.request.seed + self.place}")
+        )
         self.place += 1
         stopped = any(stop in word for stop in self.request.stop)
         last = stopped or self.place == self.count

@@ -1,6 +1,6 @@
 """The site as one ASGI application.
 
-    app = make_app(open_store("feedback.db"), {"my-model": completer}, SiteSettings())
+app = make_app(open_store("feedback.db"), {"my-model": completer}, SiteSettings())
 """
 
 import logging
@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy import exc
 
 import instructloop
 from instructloop.errors import AccessDenied, Busy, Conflict, DataError, ModelUnavailable, NotFound, NotSignedIn, UserError
@@ -53,7 +53,7 @@ def make_app(store: Store, completers: Mapping[str, Completer], settings: SiteSe
     for router in PAGES:
         app.include_router(router, include_in_schema=False, dependencies=[Depends(checked_visit)])
     app.mount("/static", _Static(directory=str(files("instructloop.web").joinpath("static"))), name="static")
-    for kind in (Refusal, HTTPException, RequestValidationError, UserError, Busy, ModelUnavailable, sa.exc.OperationalError, sa.exc.TimeoutError):
+    for kind in (Refusal, HTTPException, RequestValidationError, UserError, Busy, ModelUnavailable, exc.OperationalError, exc.TimeoutError):
         app.add_exception_handler(kind, _handle)
     app.add_exception_handler(404, _handle)
     app.add_exception_handler(405, _handle)
@@ -85,7 +85,7 @@ def _handle(request: Request, error: Exception) -> Response:
 def _refusal(request: Request, error: Exception) -> Refusal:
     if isinstance(error, RequestValidationError):
         return refusal_of_validation(request, error)
-    if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
+    if isinstance(error, exc.OperationalError | exc.TimeoutError):
         LOG.error("the database does not answer", exc_info=error)
         return Refusal(503, "unavailable", retry_after=STORE_SECONDS)
     if isinstance(error, NotFound | NotSignedIn):

@@ -8,7 +8,6 @@ from instructloop.store.database.roles import Account
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import Site
 
-
 UNAVAILABLE_SECONDS = 5.0
 """What a client is told to wait for a model that does not answer."""
 

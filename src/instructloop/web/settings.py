@@ -72,9 +72,8 @@ class SiteSettings:
 def host_name(host: str) -> str:
     """The name in a Host header, without its port, in lower case."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    name, port = (host, "") if host.endswith("]") else host.rpartition(":")[::2] if ":" in host else (host, "")
+    return name if not port or port.isdecimal() else host
 
 
 def is_loopback(name: str) -> bool:

@@ -22,7 +22,8 @@ from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
 
 DAY = 86_400
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+FORM = "application/x-www-form-urlencoded"
+"""How forms of this site are sent; it takes no files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ async def checked_visit(request: Request) -> None:
     if request.method in SAFE:
         return
     given: object = request.headers.get("x-form-token")
-    if given is None and request.headers.get("content-type", "").startswith(FORMS):
+    if given is None and request.headers.get("content-type", "").startswith(FORM):
         given = (await request.form()).get("form_token")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(errors="replace"), visit.form_token.encode()):
         raise Refusal(403, "bad_token")
@@ -120,7 +121,7 @@ def local_path(target: str | None) -> str:
 def to_login(request: Request) -> Response:
     """Off to the login page, and from there back here."""
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return see_other("/login" if target == "/" else f"/login?next={quote(target, safe='')}")
+    return see_other("/login" if target == "/" else f"/login?to={quote(target, safe='')}")
 
 
 def see_other(path: str) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from instructloop.errors import DataError
 from instructloop.protocols import CompletionRequest, Sampling
 from instructloop.records import Turn
 from instructloop.store.database.api_keys import ApiKey
@@ -82,7 +83,10 @@ def _check(site: Site, asked: Asked, num_answers: int) -> None:
     if body.stream_options is not None and not body.stream:
         raise Refusal(400, "invalid_value", param="stream_options", problem="is only allowed with 'stream': true")
     for prompt in asked.prompts:
-        checked(prompt, "the prompt")
+        try:
+            checked(prompt, "it")
+        except DataError as error:
+            raise Refusal(400, "invalid_value", param="messages" if asked.messages else "prompt", problem=f"is wrong: {error.came}") from error
 
 
 async def _collect(site: Site, asked: Asked, pieces: AsyncGenerator[Indexed], answers: list[Answer]) -> None:

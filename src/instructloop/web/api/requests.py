@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-
 Text = Annotated[str, Field(max_length=200_000)]
-Stops = Annotated[str, Field(min_length=1, max_length=100)] | Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=4)]
+Stops = (
+    Annotated[str, Field(min_length=1, max_length=100)] | Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=4)]
+)
 Zero = Annotated[float, Field(ge=0, le=0)]
 Name = Annotated[str, Field(max_length=128, pattern="^[!-~]([ -~]*[!-~])?$")]
 
@@ -122,7 +122,9 @@ class ChatCreate(Generation):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Longest answer in tokens; 256 if not given.")
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="The older name of `max_completion_tokens`.")
     logprobs: bool | None = Field(default=None, description="Give the log-probability of every token of the answer.")
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(default=None, description="So many of the likeliest at each place; needs `logprobs`.")
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        default=None, description="So many of the likeliest at each place; needs `logprobs`."
+    )
     response_format: TextFormat | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
     modalities: Annotated[list[Literal["text"]], Field(min_length=1, max_length=1)] | None = None

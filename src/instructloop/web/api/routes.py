@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from instructloop.errors import DataError
@@ -11,7 +11,7 @@ from instructloop.records import Turn, conversation_text
 from instructloop.store.conversations import prompt_text
 from instructloop.web.api import responses as answers
 from instructloop.web.api.answering import Asked, respond
-from instructloop.web.api.keys import Key
+from instructloop.web.api.keys import Key, key_of_request
 from instructloop.web.api.requests import ChatCreate, CompletionCreate
 from instructloop.web.api.wire import ChatShape, CompletionShape
 from instructloop.web.asking import sampling_of
@@ -40,15 +40,15 @@ STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "Wit
 router = APIRouter(prefix="/v1", responses=REFUSALS)
 
 
-@router.get("/models", response_model=answers.ModelList, tags=["models"])
-def list_models(request: Request, key: Key) -> Response:
+@router.get("/models", response_model=answers.ModelList, tags=["models"], dependencies=[Depends(key_of_request)])
+def list_models(request: Request) -> Response:
     """Every model that can be asked."""
     site = site_of(request)
     return JSONResponse({"object": "list", "data": [_model(site, name) for name in site.completers]})
 
 
-@router.get("/models/{model:path}", response_model=answers.Model, tags=["models"])
-def read_model(request: Request, model: str, key: Key) -> Response:
+@router.get("/models/{model:path}", response_model=answers.Model, tags=["models"], dependencies=[Depends(key_of_request)])
+def read_model(request: Request, model: str) -> Response:
     """One model."""
     site = site_of(request)
     if model not in site.completers:

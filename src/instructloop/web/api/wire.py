@@ -1,8 +1,8 @@
 """The JSON objects of the API, whole and in chunks, made from the chunks of a completer.
 
-    shape = ChatShape(id=..., created=..., model=..., with_logprobs=False)
-    shape.whole(answers)          one object
-    shape.chunk(index, chunk)     one event of a stream
+shape = ChatShape(id=..., created=..., model=..., with_logprobs=False)
+shape.whole(answers)          one object
+shape.chunk(index, chunk)     one event of a stream
 """
 
 import json

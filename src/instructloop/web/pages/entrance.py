@@ -26,20 +26,20 @@ def start(request: Request) -> Response:
 
 
 @router.get("/login")
-def login_page(request: Request, next: str = "/") -> Response:
+def login_page(request: Request, to: str = "/") -> Response:
     """The form; people who are logged in already go on."""
     if visit_of(request).session:
-        return see_other(local_path(next))
-    return page(request, "login.html", target=local_path(next), name="", problem=None)
+        return see_other(local_path(to))
+    return page(request, "login.html", target=local_path(to), name="", problem=None)
 
 
 @router.post("/login")
-def log_in(request: Request, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/") -> Response:
+def log_in(request: Request, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "", to: Annotated[str, Form()] = "/") -> Response:
     """A new session. Wrong passwords are counted for the name and for the address, whichever is tried too often."""
-    site, target = site_of(request), local_path(next)
+    site, target = site_of(request), local_path(to)
     _count_failures(site, request, name)
     try:
-        token, session = sign_in(site.store, name, password, client=_client(request))
+        token, _ = sign_in(site.store, name, password, client=_client(request))
     except (NotSignedIn, DataError):
         return page(request, "login.html", status=401, target=target, name=name, problem=text("login.failed"))
     site.failures_by_name.forget(_counted(name))
@@ -83,10 +83,12 @@ def accept(
 
 
 @router.post("/theme")
-def choose_theme(request: Request, theme: Annotated[str, Form()] = "auto", next: Annotated[str, Form()] = "/") -> Response:
+def choose_theme(request: Request, theme: Annotated[str, Form()] = "auto", to: Annotated[str, Form()] = "/") -> Response:
     """Remember the colours in a cookie of this browser."""
-    response = see_other(local_path(next))
-    response.set_cookie("theme", theme if theme in THEMES else "auto", max_age=YEAR, secure=request.url.scheme == "https", httponly=True, samesite="lax")
+    response = see_other(local_path(to))
+    response.set_cookie(
+        "theme", theme if theme in THEMES else "auto", max_age=YEAR, secure=request.url.scheme == "https", httponly=True, samesite="lax"
+    )
     return response
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
-from fastapi import Query
 
 from instructloop.store.database.erasure import erase_prompt, erase_prompts_of
 from instructloop.store.database.opening import Store
