@@ -53,7 +53,7 @@ def open_snapshot(folder: str | Path) -> Snapshot:
     folder = Path(folder)
     snapshot = read_description(folder)
     for name, expected in snapshot.files.items():
-        came = _hash_file(folder / name) if (folder / name).is_file() else "absent"
+        came = hash_file(folder / name) if (folder / name).is_file() else "absent"
         if came != expected:
             raise DataError(
                 f"{folder / name} was altered: its SHA-256 is {came}",
@@ -122,7 +122,7 @@ def _write(folder: Path, splits: Mapping[str, Iterable[R]], query: str, source_o
         counts[split] = dict(sorted(sources.items()))
     if len(kinds) != 1:
         raise DataError(f"records of the types {', '.join(sorted(kinds))}", expected="one type in a snapshot", remedy="freeze one snapshot for each")
-    files = {f"{split}{SUFFIX}": _hash_file(folder / f"{split}{SUFFIX}") for split in sorted(splits)}
+    files = {f"{split}{SUFFIX}": hash_file(folder / f"{split}{SUFFIX}") for split in sorted(splits)}
     snapshot = Snapshot(
         id=_identity(files),
         files=files,
@@ -150,6 +150,7 @@ def _identity(files: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in sorted(files.items())).encode()).hexdigest()[:16]
 
 
-def _hash_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.opening import Store
-from instructloop.store.database.prompts import Consent, find_prompt, insert_consent, retire_tasks
+from instructloop.store.database.prompts import Consent, find_prompt, insert_consent, retire_tasks, with_derived
 from instructloop.store.database.roles import require_self
 
 TEXTS = frozenset({"text", "prompt", "better", "note", "instruction", "query", "response", "reason"})
@@ -37,8 +37,9 @@ def erase_prompt(store: Store, actor: Actor, prompt_id: str) -> None:
 def erase_prompts_of(store: Store, actor: Actor, user_id: str) -> int:
     """Erase every prompt of one user (an account's id, an end user, a user of an import); returns how many there were."""
     prompts = schema.prompts
+    whole = _by(user_id), prompts.c.erased_at.is_(None), prompts.c.derived_from.is_(None)
     with store.writing(durable=True) as connection:
-        rows = connection.execute(sa.select(prompts.c.id, prompts.c.account_id).where(_by(user_id), prompts.c.erased_at.is_(None))).all()
+        rows = connection.execute(sa.select(prompts.c.id, prompts.c.account_id).where(*whole)).all()
         for row in rows:
             if actor is not None:
                 require_self(actor, row.account_id, ("administrator",), "erase other people's prompts")
@@ -63,14 +64,19 @@ def _by(user_id: str) -> sa.ColumnElement[bool]:
 
 
 def _erase(connection: sa.Connection, now: datetime, actor: Actor, prompt_id: str) -> None:
+    for one in with_derived(connection, prompt_id):
+        _erase_one(connection, now, actor, one)
+    write_audit(connection, now, actor, "erase prompt", ("prompt", prompt_id))
+
+
+def _erase_one(connection: sa.Connection, now: datetime, actor: Actor, prompt_id: str) -> None:
     insert_consent(connection, now, prompt_id, actor, Consent(store=False, train=False, version=None))
-    gone = {"text": None, "content": None, "may_store": False, "may_train": False, "erased_at": now}
+    gone = {"text": None, "curated_text": None, "content": None, "may_store": False, "may_train": False, "erased_at": now}
     connection.execute(sa.update(schema.prompts).where(schema.prompts.c.id == prompt_id).values(**gone))
     of_prompt = schema.answers.c.prompt_id == prompt_id
     connection.execute(sa.update(schema.answers).where(of_prompt).values(text=None, token_ids=None, erased_at=now))
     retire_tasks(connection, prompt_id)
     _scrub_work(connection, prompt_id)
-    write_audit(connection, now, actor, "erase prompt", ("prompt", prompt_id))
 
 
 def _scrub_work(connection: sa.Connection, prompt_id: str) -> None:

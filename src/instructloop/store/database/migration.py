@@ -25,15 +25,20 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """
     try:
         with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-            _upgrade(connection, revision)
+            upgrade_in(connection, revision)
     except exc.DBAPIError as error:
         raise StoreError(
             f"the store {shown(engine)} cannot be opened: {first_line(error.orig or error)}",
             expected="a feedback database that can be read and written",
             remedy="check the path or address, and who may write there",
         ) from error
+
+
+def upgrade_in(connection: sa.Connection, revision: str = "head") -> None:
+    """The same in a transaction that is open; who else wants to upgrade the database waits for its end."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+    _upgrade(connection, revision)
 
 
 def revisions() -> list[str]:

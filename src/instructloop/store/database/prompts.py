@@ -8,7 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from instructloop.errors import AccessDenied, ConfigError, DataError, NotFound
-from instructloop.records import USE_CASES, Prompt, PromptKind, Provenance, Source
+from instructloop.records import USE_CASES, PromptKind, Source
 from instructloop.store.database import schema
 from instructloop.store.database.audit import write_audit
 from instructloop.store.database.opening import Store, new_id
@@ -27,6 +27,8 @@ class Consent:
     def __post_init__(self) -> None:
         if self.train and not self.store:
             raise ConfigError("consent to training without consent to storing", expected="both, or storing alone", remedy="ask for both")
+        if self.train and not self.version:
+            raise ConfigError("consent to nothing in particular", expected="the version of the notice that was shown", remedy="name it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +68,6 @@ class StoredPrompt:
     created_at: datetime
     erased_at: datetime | None
     generations: tuple[Generation, ...] = ()
-
-    @property
-    def record(self) -> Prompt:
-        """The prompt for training. `consent` is None unless it may train. Raises `NotFound` if it was erased."""
-        if self.text is None:
-            raise NotFound(f"the prompt {self.id} was erased", expected="a prompt with its text", remedy="leave it out")
-        return Prompt(
-            id=self.id, text=self.text, user_id=self.user_id, source=self.source, kind=self.kind, use_case=self.use_case,
-            consent=(self.consent or "") if self.may_train else None, provenance=Provenance(when=self.created_at.isoformat()),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +161,26 @@ def withdraw(store: Store, actor: Account, prompt_id: str) -> StoredPrompt:
     with store.writing(durable=True) as connection:
         prompt = find_prompt(connection, prompt_id)
         require_self(actor, prompt.account_id, ("administrator",), "withdraw other people's prompts")
-        if prompt.may_train:
-            insert_consent(connection, store.now(), prompt_id, actor, Consent(store=prompt.may_store, train=False, version=prompt.consent))
-            connection.execute(sa.update(schema.prompts).where(schema.prompts.c.id == prompt_id).values(may_train=False))
-            retire_tasks(connection, prompt_id)
-            if actor.id != prompt.account_id:
-                write_audit(connection, store.now(), actor, "withdraw prompt", ("prompt", prompt_id))
+        for id_ in with_derived(connection, prompt_id):
+            one = find_prompt(connection, id_, generations=False)
+            if one.may_train:
+                stop_training(connection, store.now(), actor, one)
+        if prompt.may_train and actor.id != prompt.account_id:
+            write_audit(connection, store.now(), actor, "withdraw prompt", ("prompt", prompt_id))
         return find_prompt(connection, prompt_id)
+
+
+def stop_training(connection: sa.Connection, at: datetime, actor: Account, prompt: StoredPrompt) -> None:
+    """The consent to training ends, and with it the tasks that nobody has finished."""
+    insert_consent(connection, at, prompt.id, actor, Consent(store=prompt.may_store, train=False, version=prompt.consent))
+    connection.execute(sa.update(schema.prompts).where(schema.prompts.c.id == prompt.id).values(may_train=False))
+    retire_tasks(connection, prompt.id)
+
+
+def with_derived(connection: sa.Connection, prompt_id: str) -> list[str]:
+    """The prompt, and those that curation has made of it: what happens to it happens to them."""
+    derived = sa.select(schema.prompts.c.id).where(schema.prompts.c.derived_from == prompt_id)
+    return [prompt_id, *connection.execute(derived).scalars()]
 
 
 def retire_tasks(connection: sa.Connection, prompt_id: str) -> None:
@@ -243,4 +248,5 @@ def _generations(connection: sa.Connection, prompt_ids: list[str]) -> dict[str, 
 
 
 def _prompt_of(row: sa.RowMapping, generations: tuple[Generation, ...]) -> StoredPrompt:
-    return StoredPrompt(**{name: value for name, value in row.items() if name != "provenance"}, generations=generations)
+    values: dict[str, Any] = {name: row[name] for name in StoredPrompt.__dataclass_fields__ if name != "generations"}
+    return StoredPrompt(**values, generations=generations)

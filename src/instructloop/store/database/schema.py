@@ -51,9 +51,19 @@ def _json(name: str) -> Column[object]:
     return Column(name, sa.JSON(none_as_null=True))
 
 
+def _at_most_one(name: str, condition: str, *columns: str) -> sa.Index:
+    """Rows for which the condition holds do not agree in these columns."""
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+
+
 def _of(name: str, table: str, *, nullable: bool = False) -> Column[str]:
     """A column that names a row of another table."""
     return Column(name, sa.Text, sa.ForeignKey(f"{table}.id"), nullable=nullable)
+
+
+def _before(name: str, table: str) -> Column[str]:
+    """A column that names an earlier row of the same table; looked at when a transaction ends, so that rows can be copied in any order."""
+    return Column(name, sa.Text, sa.ForeignKey(f"{table}.id", deferrable=True, initially="DEFERRED"), nullable=True)
 
 
 accounts = sa.Table(
@@ -91,11 +101,14 @@ audit = sa.Table(
 
 prompts = sa.Table(
     "prompts", METADATA, _id(), _text("text", nullable=True), _text("text_hash"), _text("user_id"), _of("account_id", "accounts", nullable=True),
-    _text("source"), _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
+    _text("curated_text", nullable=True), _before("derived_from", "prompts"), _text("source"),
+    _text("kind", nullable=True), _text("use_case", nullable=True), _yes_or_no("may_store"), _yes_or_no("may_train"),
     _text("consent", nullable=True), _json("content"), _json("provenance"), _moment("created_at", nullable=False), _moment("erased_at"),
-    sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"),
+    sa.Index(None, "user_id"), sa.Index(None, "account_id"), sa.Index(None, "created_at"), sa.Index(None, "derived_from"),
 )  # fmt: skip
-"""`user_id`: by which caps and splits count; `may_*`: the last word of `consents`; `content`: the parts of a few-shot prompt."""
+"""`user_id`: by which caps and splits count; `curated_text`: what labelers see and models learn from where curation has changed the
+text; `derived_from`: the few-shot prompt that this one is a part of; `may_*`: the last word of `consents`; `content`: the parts of a
+few-shot prompt."""
 
 consents = sa.Table(
     "consents", METADATA, _id(), _of("prompt_id", "prompts"), _of("account_id", "accounts", nullable=True), _yes_or_no("may_store"),
@@ -152,6 +165,7 @@ leases = sa.Table(
     _of("guide_id", "guides", nullable=True), _text("reason", nullable=True), _moment("taken_at", nullable=False),
     _moment("expires_at", nullable=False), _moment("ended_at"),
     sa.Index(None, "account_id", "task_id"), sa.Index(None, "task_id"), sa.Index(None, "state", "expires_at"),
+    _at_most_one("uq_leases_active", "state = 'active'", "task_id", "account_id"),
 )  # fmt: skip
 """`purpose`: label, gold or repeat; `shown`: the order in which this person sees the answers."""
 
@@ -162,9 +176,9 @@ drafts = sa.Table(
 
 submissions = sa.Table(
     "submissions", METADATA, _id(), _text("key"), _of("task_id", "tasks"), _of("lease_id", "leases"), _of("account_id", "accounts"),
-    _text("purpose"), _of("revises", "submissions", nullable=True), _json("body"), _json("work"), _of("guide_id", "guides", nullable=True),
+    _text("purpose"), _before("revises", "submissions"), _json("body"), _json("work"), _of("guide_id", "guides", nullable=True),
     _moment("at", nullable=False), sa.UniqueConstraint("account_id", "key"), sa.UniqueConstraint("revises"),
-    sa.Index(None, "task_id"), sa.Index(None, "lease_id"),
+    sa.Index(None, "task_id"), sa.Index(None, "lease_id"), _at_most_one("uq_submissions_first", "revises IS NULL", "lease_id"),
 )  # fmt: skip
 """`key`: the idempotency key; `work`: seconds spent, share of pasted text; `revises`: the submission this one replaces."""
 

@@ -1,0 +1,57 @@
+"""Which task a person may be given: everything that rules one out stands in the query that takes it.
+
+Ordinary tasks: open, with room left, not about the person's own prompt, and neither in their hands, answered nor refused before.
+Gold tasks: the same, without counting who else is on them. Repeats: answered by the person, long enough ago, and once only.
+"""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from instructloop.store.database import schema
+from instructloop.store.database.leasing import Query
+from instructloop.store.database.queues import Queue
+from instructloop.store.database.roles import Account
+from instructloop.store.splits import unit_hash
+
+REPEAT_AFTER = 10
+"""Tasks of the queue that a person must have answered since: what came a moment ago would be recognised."""
+
+
+def choices(connection: sa.Connection, actor: Account, queue: Queue, lease_id: str) -> Iterator[tuple[str, Query]]:
+    """(purpose, query) in the order in which to look for a task; the rates decide by the hash of the lease's random id."""
+    drawn, settings = unit_hash(lease_id), queue.settings
+    if drawn < settings.gold_rate:
+        yield "gold", _fresh(actor, queue).where(schema.tasks.c.is_gold)
+    elif drawn < settings.gold_rate + settings.repeat_rate:
+        yield "repeat", _answered(connection, actor, queue)
+    ordinary = ~schema.tasks.c.is_gold, schema.tasks.c.assigned < schema.tasks.c.overlap
+    yield "label", _fresh(actor, queue).where(*ordinary)
+
+
+def _fresh(actor: Account, queue: Queue) -> Query:
+    tasks, leases = schema.tasks, schema.leases
+    met = sa.exists().where(leases.c.account_id == actor.id, leases.c.task_id == tasks.c.id, leases.c.state.in_(("active", "submitted", "skipped")))
+    not_own = sa.or_(tasks.c.author.is_(None), tasks.c.author != actor.id)
+    return (
+        sa.select(tasks.c.id, tasks.c.payload)
+        .where(tasks.c.queue_id == queue.id, tasks.c.state == "open", not_own, ~met)
+        .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
+    )
+
+
+def _answered(connection: sa.Connection, actor: Account, queue: Queue) -> Query:
+    """The task whose answer lies farthest back; tasks with gold answers, retired ones and those of erased prompts do not come again."""
+    tasks, submissions, leases = schema.tasks, schema.submissions, schema.leases
+    first = submissions.c.account_id == actor.id, submissions.c.purpose == "label", submissions.c.revises.is_(None), tasks.c.queue_id == queue.id
+    recent = sa.select(submissions.c.at).join_from(submissions, tasks, submissions.c.task_id == tasks.c.id).where(*first)
+    boundary = connection.execute(recent.order_by(submissions.c.at.desc()).offset(REPEAT_AFTER - 1).limit(1)).scalar()
+    again = sa.exists().where(leases.c.account_id == actor.id, leases.c.task_id == tasks.c.id, leases.c.purpose == "repeat")
+    before = submissions.c.at < boundary if boundary is not None else sa.false()
+    answered = sa.select(sa.func.min(submissions.c.at)).where(submissions.c.task_id == tasks.c.id, submissions.c.account_id == actor.id, before)
+    oldest = answered.correlate(tasks).scalar_subquery()
+    return (
+        sa.select(tasks.c.id, tasks.c.payload)
+        .where(tasks.c.queue_id == queue.id, ~tasks.c.is_gold, tasks.c.state.in_(("open", "done")), oldest.is_not(None), ~again)
+        .order_by(oldest, tasks.c.id)
+    )

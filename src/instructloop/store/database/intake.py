@@ -1,0 +1,96 @@
+"""What comes in from outside: prompts and answers of files, each with its consent, no id standing for two things.
+
+A record's own `consent` counts; where it has none, the licence that the importer states; where there is neither, the prompt
+is stored without consent to training.
+
+Prompts that left the store for curation come back: with another text where personal data was masked, and in parts, `ID/shot-N`,
+where a few-shot prompt was expanded. Both stay tied to their author, who may erase them.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from instructloop.errors import DataError, NotFound
+from instructloop.records import Completion, Prompt
+from instructloop.store.conversion import IMPORTED
+from instructloop.store.database import schema
+from instructloop.store.database.prompts import Consent, insert_consent
+from instructloop.store.database.texts import checked, checked_json, text_hash
+
+MOST_ID = 500
+"""Characters of an id that somebody else has chosen."""
+PART = "/shot-"
+"""What stands between the id of a few-shot prompt and the number of a part of it."""
+
+
+def take_prompt(connection: sa.Connection, at: datetime, prompt: Prompt, licence: str | None, *, curated: bool = False) -> bool:
+    """Store a prompt unless it is there; True if it was new. With `curated`, another text of the same user is what curation made of it.
+
+    Raises `DataError` if its id stands for something else, `NotFound` if its author has erased it.
+    """
+    prompts, hashed = schema.prompts, text_hash(checked(prompt.text, f"the prompt {prompt.id!r}"))
+    there = connection.execute(sa.select(prompts).where(prompts.c.id == prompt.id)).mappings().first()
+    if there is None:
+        _insert(connection, at, prompt, hashed, licence)
+        return True
+    if there["erased_at"] is not None:
+        raise _erased(prompt.id)
+    if hashed == there["text_hash"] or prompt.text == there["curated_text"]:
+        return False
+    if not curated or there["user_id"] != prompt.user_id or there["curated_text"] is not None:
+        raise DataError(
+            f"the id {prompt.id!r} stands for another prompt in the store", expected="every id for one prompt", remedy="rename it, or its file"
+        )
+    connection.execute(sa.update(prompts).where(prompts.c.id == prompt.id).values(curated_text=prompt.text))
+    return False
+
+
+def take_answer(connection: sa.Connection, at: datetime, answer: Completion, source: str) -> None:
+    """Store an answer of a model to a prompt that is there, unless the answer is there too.
+
+    Raises `DataError` if its id stands for another answer to the prompt.
+    """
+    answers, hashed = schema.answers, text_hash(checked(answer.text, f"the answer {answer.id!r}", filled=False))
+    this = answers.c.prompt_id == answer.prompt_id, answers.c.id == answer.id
+    there = connection.execute(sa.select(answers.c.text_hash).where(*this)).scalar_one_or_none()
+    if there is not None and there != hashed:
+        raise DataError(
+            f"the id {answer.id!r} stands for another answer to {answer.prompt_id!r}", expected="every id for one answer", remedy="rename it"
+        )
+    if there is not None:
+        return
+    kept = answer.to_json()
+    row = {"text": answer.text, "text_hash": hashed, "source": source, "model_id": answer.model_id, "finish_reason": answer.finish_reason}
+    row |= {name: checked_json(kept[name], name) for name in ("token_ids", "sampling", "provenance")}
+    connection.execute(sa.insert(answers).values(id=_checked_id(answer.id), prompt_id=answer.prompt_id, created_at=at, **row))
+
+
+def _insert(connection: sa.Connection, at: datetime, prompt: Prompt, hashed: str, licence: str | None) -> None:
+    version = licence if prompt.consent in (None, IMPORTED) else prompt.consent
+    row: dict[str, Any] = {"text": prompt.text, "text_hash": hashed, "user_id": _checked_id(prompt.user_id), "source": prompt.source}
+    row |= {"kind": prompt.kind, "use_case": prompt.use_case, "may_store": True, "may_train": version is not None, "consent": version}
+    row |= {"provenance": prompt.to_json()["provenance"], "created_at": at, **_origin(connection, prompt)}
+    connection.execute(sa.insert(schema.prompts).values(id=_checked_id(prompt.id), **row))
+    insert_consent(connection, at, prompt.id, None, Consent(store=True, train=version is not None, version=version))
+
+
+def _origin(connection: sa.Connection, prompt: Prompt) -> dict[str, str | None]:
+    """Whose the prompt is, if the store knows them, and of which prompt it is a part."""
+    prompts, accounts = schema.prompts, schema.accounts
+    whole, part, _ = prompt.id.rpartition(PART)
+    parent = connection.execute(sa.select(prompts).where(prompts.c.id == whole)).mappings().first() if part else None
+    if parent is not None and parent["erased_at"] is not None:
+        raise _erased(whole)
+    if parent is not None:
+        return {"derived_from": whole, "account_id": parent["account_id"]}
+    return {"account_id": connection.execute(sa.select(accounts.c.id).where(accounts.c.id == prompt.user_id)).scalar_one_or_none()}
+
+
+def _checked_id(text: str) -> str:
+    return checked(text, "the id", most=MOST_ID)
+
+
+def _erased(prompt_id: str) -> NotFound:
+    return NotFound(f"the prompt {prompt_id!r} was erased", expected="a prompt that may be kept", remedy="leave it out")

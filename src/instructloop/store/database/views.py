@@ -1,0 +1,64 @@
+"""What a person sees of a task in their hands: the question, and nothing that could sway them.
+
+Not who asked, not which model gave which answer, not what others said, not whether the task is gold or a repeat.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from instructloop.errors import NotFound
+from instructloop.records import PromptKind
+from instructloop.store.database import schema
+from instructloop.store.database.drafts import Draft, find_draft
+from instructloop.store.database.kinds import Kind
+from instructloop.store.database.labeling import task_of
+from instructloop.store.database.leases import Lease, find_lease
+from instructloop.store.database.opening import Store
+from instructloop.store.database.roles import Account
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskView:
+    """A task as a labeler sees it."""
+
+    lease_id: str
+    kind: Kind
+    mode: str
+    prompt: str | None
+    """The text to answer or judge by; None where a prompt is to be written."""
+    answers: tuple[tuple[str, str], ...]
+    """(id, text) in the order of this lease."""
+    prompt_kind: PromptKind
+    about: str | None
+    guide_id: str | None
+    draft: Draft | None
+    expires_at: datetime
+
+
+def view_task(store: Store, actor: Account, lease_id: str) -> TaskView:
+    """The task of one's own lease. Raises `NotFound` for somebody else's, and for a prompt that its author has erased."""
+    with store.reading() as connection:
+        lease = find_lease(connection, actor, lease_id, lock=False)
+        task = task_of(connection, lease.task_id, lease.purpose)
+        if task.erased:
+            raise NotFound("the author of this prompt has erased it", expected="a prompt that is there", remedy="take the next task")
+        return TaskView(
+            lease_id=lease.id, kind=task.kind, mode=task.mode, prompt=_prompt(connection, task.prompt_id), prompt_kind=task.prompt_kind,
+            answers=_answers(connection, task.prompt_id, lease), about=task.about, guide_id=lease.guide_id,
+            draft=find_draft(connection, lease.id), expires_at=lease.expires_at,
+        )  # fmt: skip
+
+
+def _prompt(connection: sa.Connection, prompt_id: str | None) -> str | None:
+    prompts = schema.prompts
+    text = sa.func.coalesce(prompts.c.curated_text, prompts.c.text)
+    return connection.execute(sa.select(text).where(prompts.c.id == prompt_id)).scalar_one_or_none()
+
+
+def _answers(connection: sa.Connection, prompt_id: str | None, lease: Lease) -> tuple[tuple[str, str], ...]:
+    answers = schema.answers
+    query = sa.select(answers.c.id, answers.c.text).where(answers.c.prompt_id == prompt_id, answers.c.id.in_(lease.shown))
+    texts = dict(connection.execute(query).tuples().all())
+    return tuple((id_, texts[id_] or "") for id_ in lease.shown)
