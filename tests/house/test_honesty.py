@@ -17,8 +17,8 @@ from instructloop.loop.machine import EXTRAS
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TORCH_FREE = ("records", "config", "protocols", "store", "recipes", "lab", "cli", "curate", "web")
 
-COMES_WITH_ANOTHER = {"huggingface-hub"}
-"""Imported, and never without transformers, which brings it."""
+COMES_WITH_ANOTHER = {"huggingface-hub", "pydantic", "starlette"}
+"""Imported, and never without transformers or fastapi, which bring them."""
 NEEDED_BY_ANOTHER = {"tensorboard"}
 """Declared, and imported by torch on our behalf."""
 

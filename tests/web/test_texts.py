@@ -33,7 +33,9 @@ def test_every_text_is_used_and_every_use_is_there() -> None:
     scripts = "\n".join(path.read_text() for path in SCRIPTS)
     asked = set(re.findall(r'\bt(?:ext)?\("([\w.]+)"[,)]', sources))
     assert asked <= set(catalogue())
-    names = set(re.findall(r"Refusal\(\s*\d+,\s*\"(\w+)\"", sources)) | set(re.findall(r'\d{3}: "(\w+)"', (WEB / "app.py").read_text())) | {"bad_request"}
+    names = (
+        set(re.findall(r"Refusal\(\s*\d+,\s*\"(\w+)\"", sources)) | set(re.findall(r'\d{3}: "(\w+)"', (WEB / "app.py").read_text())) | {"bad_request"}
+    )
     assert {f"errors.{name}.text" for name in names} <= set(catalogue())
     by_script = {f"{part}.{name}" for part in ("playground", "notice") for pair in re.findall(r"[tT]exts\.(\w+)|\"(\w+)\"", scripts) for name in pair}
     by_script |= {f"playground.finished_{reason}" for reason in ("stop", "length", "stopped")}

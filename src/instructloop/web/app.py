@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import exc
+from starlette.exceptions import HTTPException
 
 import instructloop
 from instructloop.errors import AccessDenied, Busy, Conflict, DataError, ModelUnavailable, NotFound, NotSignedIn, UserError
@@ -55,8 +56,6 @@ def make_app(store: Store, completers: Mapping[str, Completer], settings: SiteSe
     app.mount("/static", _Static(directory=str(files("instructloop.web").joinpath("static"))), name="static")
     for kind in (Refusal, HTTPException, RequestValidationError, UserError, Busy, ModelUnavailable, exc.OperationalError, exc.TimeoutError):
         app.add_exception_handler(kind, _handle)
-    app.add_exception_handler(404, _handle)
-    app.add_exception_handler(405, _handle)
     # Added last is outermost.
     app.add_middleware(SameOrigin)
     app.add_middleware(WholeBody, settings=settings)
@@ -79,7 +78,10 @@ def _handle(request: Request, error: Exception) -> Response:
     refusal = _refusal(request, error)
     if refusal.name == "needs_login" and wants_page(request) and request.method == "GET":
         return to_login(request)
-    return refuse(request, refusal)
+    response = refuse(request, refusal)
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
 
 
 def _refusal(request: Request, error: Exception) -> Refusal:
@@ -96,9 +98,8 @@ def _refusal(request: Request, error: Exception) -> Refusal:
         return Refusal(409, "conflict", problem=told(error))
     if isinstance(error, DataError):
         return Refusal(400, "invalid", problem=told(error))
-    status = getattr(error, "status_code", None)
-    if status is not None:
-        return Refusal(status, STATUSES.get(status, "bad_request"))
+    if isinstance(error, HTTPException):
+        return Refusal(error.status_code, STATUSES.get(error.status_code, "bad_request"))
     return refusal_of(error) or Refusal(500, "internal")
 
 
