@@ -109,7 +109,7 @@ def count_tasks(store: Store, actor: Account, queue_id: str) -> dict[str, int]:
     tasks = schema.tasks
     query = sa.select(tasks.c.state, sa.func.count()).where(tasks.c.queue_id == queue_id).group_by(tasks.c.state)
     with store.reading() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
 
 def retire_task(store: Store, actor: Account, task_id: str) -> None:

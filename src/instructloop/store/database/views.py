@@ -60,5 +60,5 @@ def _prompt(connection: sa.Connection, prompt_id: str | None) -> str | None:
 def _answers(connection: sa.Connection, prompt_id: str | None, lease: Lease) -> tuple[tuple[str, str], ...]:
     answers = schema.answers
     query = sa.select(answers.c.id, answers.c.text).where(answers.c.prompt_id == prompt_id, answers.c.id.in_(lease.shown))
-    texts = dict(connection.execute(query).tuples().all())
+    texts = dict(connection.execute(query).all())
     return tuple((id_, texts[id_] or "") for id_ in lease.shown)
