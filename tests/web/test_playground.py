@@ -78,7 +78,8 @@ def test_what_cannot_be_agreed_to_is_refused(site: Stage) -> None:
     body = {"prompt": "x", "models": ["first"], "temperature": 1, "top_p": 1, "max_tokens": 1, "store": True, "train": True, "notice": "1"}
     wrong = (
         ({"store": False}, 400, "tick both boxes"), ({"notice": "0"}, 409, "another one"), ({"models": ["third"]}, 404, "does not exist"),
-        ({"models": []}, 400, "models"), ({"prompt": "  "}, 400, "empty"), ({"prompt": "\0"}, 400, "NUL"), ({"max_tokens": 9999}, 400, "at most 2048"),
+        ({"models": []}, 400, "models"),
+        ({"prompt": "  "}, 400, "empty"), ({"prompt": "\0"}, 400, "NUL"), ({"max_tokens": 9999}, 400, "at most 2048"),
         ({"stop": ["a"] * 5}, 400, "stop"), ({"extra": 1}, 400, "extra"), ({"store": "yes"}, 400, "store"), ({"prompt": "busy!"}, 429, "taken"),
         ({"prompt": "away!"}, 503, "cannot answer"), ({"prompt": "long!"}, 400, "5,000 tokens"), ({"prompt": "bug!"}, 500, "went wrong"),
     )  # fmt: skip

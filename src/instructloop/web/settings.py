@@ -36,7 +36,6 @@ class SiteSettings:
     login_window: float = 300.0
     answers_per_minute: int = 60
     """Answers that one account may ask for."""
-    session_days: int = 14
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 1 << 16:

@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from instructloop.store.database.roles import Account, Role
-from instructloop.store.database.sessions import Session, session_of
+from instructloop.store.database.sessions import LIFETIME, Session, session_of
 from instructloop.web.guards import SAFE
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
@@ -90,7 +90,7 @@ def demand(account: Account, roles: tuple[Role, ...]) -> None:
 
 def set_session(request: Request, response: Response, token: str) -> None:
     """Give the browser its session. Whatever token it brought is worth nothing any more, nor is any form loaded before."""
-    _set(request, response, "session", token, site_of(request).settings.session_days * DAY)
+    _set(request, response, "session", token, round(LIFETIME.total_seconds()))
     response.delete_cookie(_cookie(request, "visitor"), path="/", secure=_secure(request), httponly=True, samesite="lax")
 
 
