@@ -19,7 +19,7 @@ from instructloop.errors import Busy, ConfigError, ContextExceeded, ModelUnavail
 from instructloop.protocols import CompletionChunk, CompletionRequest, Sampling
 from instructloop.records import Turn
 from instructloop.web.event_stream import MAX_EVENT, EventStream
-from instructloop.web.remote import RemoteCompleter
+from instructloop.web.remote import RemoteCompleter, models_of
 from scripted_server import Reply, ScriptedServer, events_of, usage_of, words_of
 
 PROMPTED = CompletionRequest(prompt="the king", sampling=Sampling(max_new_tokens=9, temperature=0.5, top_p=0.9), seed=3)
@@ -268,6 +268,16 @@ def test_what_no_server_could_understand_is_refused_before() -> None:
         with pytest.raises(ConfigError, match="address"):
             RemoteCompleter(url=url, model="m")
     assert "secret" not in repr(RemoteCompleter(url="http://host/v1", model="m", api_key="secret"))
+
+
+def test_a_server_says_which_models_it_has(server: ScriptedServer) -> None:
+    assert models_of(server.url, api_key="secret") == ["scripted"]
+    assert server.headers[-1]["Authorization"] == "Bearer secret"
+    for reply, says in ((b"{}", "does not tell"), (b"nonsense", "does not tell")):
+        with scripted(Reply([reply], headers={"Content-Type": "application/json"})) as other, pytest.raises(ModelUnavailable, match=says):
+            models_of(other.url)
+    with scripted(Reply([b""], 401)) as other, pytest.raises(ModelUnavailable, match="Unauthorized"):
+        models_of(other.url)
 
 
 def test_it_needs_nothing_that_is_not_in_the_standard_library() -> None:

@@ -51,31 +51,19 @@ class RemoteCompleter:
         `ModelUnavailable` where it cannot be reached, refuses us or breaks off.
         """
         body = json.dumps(_body(request, self.model)).encode()
-        address = urlsplit(self.url)
-        connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        connection = connect(cast(str, address.hostname), address.port, timeout=self.timeout)
         kind = "chat/completions" if request.messages else "completions"
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        headers |= {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
-        try:
-            connection.request("POST", f"{address.path.rstrip('/')}/{kind}", body, headers)
-            plug = connection.sock  # the response takes it away from the connection
-            response = connection.getresponse()
-            self._require_stream(response)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ModelUnavailable(f"the model's server {self.url} cannot be reached: {first_line(error)}") from error
-        except InstructLoopError:
-            connection.close()
-            raise
-        return RemoteAnswer(_Line(self.url, connection, response, plug))
+        return RemoteAnswer(_Line(self.url, kind, "text/event-stream", body=body, api_key=self.api_key, timeout=self.timeout))
 
-    def _require_stream(self, response: http.client.HTTPResponse) -> None:
-        if response.status != http.client.OK:
-            raise _refusal(self.url, response.status, response.headers.get("Retry-After"), response.read(MAX_ERROR))
-        kind = response.headers.get_content_type()
-        if kind != "text/event-stream":
-            raise ModelUnavailable(f"the model's server {self.url} answers with {kind} where a stream of events was asked for")
+
+def models_of(url: str, *, api_key: str | None = None, timeout: float = 60.0) -> list[str]:
+    """The ids of the models that a server offers; raises `ModelUnavailable` where it does not say."""
+    line = _Line(url, "models", "application/json", body=None, api_key=api_key, timeout=timeout)
+    try:
+        return [str(model["id"]) for model in json.loads(line.whole())["data"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable(f"the server {url} does not tell its models") from error
+    finally:
+        line.close()
 
 
 class RemoteAnswer(Iterator[CompletionChunk]):
@@ -104,11 +92,38 @@ class RemoteAnswer(Iterator[CompletionChunk]):
 
 
 class _Line:
-    """A connection whose response is a stream of events. It knows nothing of its reader, so that a reader can be dropped."""
+    """A connection and the response on it. It knows nothing of its reader, so that a reader can be dropped."""
 
-    def __init__(self, url: str, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, plug: socket.socket) -> None:
-        self._url, self._connection, self._response, self._plug = url, connection, response, plug
+    def __init__(self, url: str, path: str, kind: str, *, body: bytes | None, api_key: str | None, timeout: float) -> None:
+        """Ask, and read the head of the response; what stands in the way is raised, and then nothing stays open."""
+        self._url, address = url, urlsplit(url)
         self.closed = threading.Event()
+        connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        self._connection = connect(cast(str, address.hostname), address.port, timeout=timeout)
+        headers = {"Accept": kind} | ({"Content-Type": "application/json"} if body else {})
+        headers |= {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        try:
+            self._connection.request("POST" if body else "GET", f"{address.path.rstrip('/')}/{path}", body, headers)
+            self._plug = cast(socket.socket, self._connection.sock)  # the response takes it away from the connection
+            self._response = self._connection.getresponse()
+            self._require(kind)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise ModelUnavailable(f"the model's server {url} cannot be reached: {first_line(error)}") from error
+        except InstructLoopError:
+            self.close()
+            raise
+
+    def _require(self, kind: str) -> None:
+        response = self._response
+        if response.status != http.client.OK:
+            raise _refusal(self._url, response.status, response.headers.get("Retry-After"), response.read(MAX_ERROR))
+        if (came := response.headers.get_content_type()) != kind:
+            raise ModelUnavailable(f"the model's server {self._url} answers with {came} where {kind} was asked for")
+
+    def whole(self) -> bytes:
+        """The response to its end."""
+        return b"".join(iter(self._read, b""))
 
     def close(self) -> None:
         """Hang up; a thread that reads wakes up with an error."""
