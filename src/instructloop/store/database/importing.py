@@ -1,6 +1,7 @@
 """Files that people have -> the store: prompts, demonstrations, rankings of other projects, each prompt under a consent or a licence.
 
-Importing a file twice adds nothing the second time. All of a file is stored or nothing.
+The whole is read and checked before anything is written. It is written a few hundred records at a time, so that people can go on
+working; importing a file again adds nothing, and finishes what a crash has left unfinished.
 """
 
 import hashlib
@@ -8,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,7 @@ from instructloop.store import layouts
 from instructloop.store.conversion import UNKNOWN
 from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
-from instructloop.store.database.intake import MOST_ID, take_answer, take_prompt
+from instructloop.store.database.intake import MOST_ID, check_prompt, take_answer, take_prompt
 from instructloop.store.database.kinds import Body
 from instructloop.store.database.labels import IMPORTED
 from instructloop.store.database.opening import Store
@@ -26,11 +28,14 @@ from instructloop.store.database.roles import LEADING, require
 from instructloop.store.database.texts import checked, checked_name
 
 FileKind = Literal["prompts", "demonstrations", "rankings"]
-READERS: Mapping[FileKind, Callable[..., Iterable[Prompt | Demonstration | Ranking]]] = {
+ImportedRecord = Prompt | Demonstration | Ranking
+READERS: Mapping[FileKind, Callable[..., Iterable[ImportedRecord]]] = {
     "prompts": layouts.read_prompts,
     "demonstrations": layouts.read_demonstrations,
     "rankings": layouts.read_rankings,
 }
+CHUNK = 500
+"""Records written at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +63,17 @@ def import_files(
     if actor is not None:
         require(actor, LEADING, "import files")
     licence = None if licence is None else checked_name(licence, "the licence")
-    with store.writing(durable=True) as connection:
-        now, counts = store.now(), _Counts()
+    with store.reading() as connection:
         for record in READERS[kind](*files, layout=layout):
-            counts.records += 1
-            prompt = record if isinstance(record, Prompt) else record.prompt
-            if take_prompt(connection, now, prompt, licence):
-                counts.prompts += 1
-                counts.without_consent += not _may_train(connection, prompt.id)
-            if isinstance(record, Demonstration | Ranking):
-                counts.labels += _take_label(connection, now, record)
+            check_prompt(connection, _prompt_of(record))
+    counts, records = _Counts(), iter(READERS[kind](*files, layout=layout))
+    while chunk := list(islice(records, CHUNK)):
+        with store.writing() as connection:
+            for record in chunk:
+                _take(connection, store.now(), record, licence, counts)
+    with store.writing(durable=True) as connection:
         details = {"files": [file.name for file in files], "kind": kind, "licence": licence, **vars(counts)}
-        write_audit(connection, now, actor, "import files", ("store", ""), details)
+        write_audit(connection, store.now(), actor, "import files", ("store", ""), details)
     return Imported(**vars(counts))
 
 
@@ -79,6 +83,20 @@ class _Counts:
     prompts: int = 0
     labels: int = 0
     without_consent: int = 0
+
+
+def _take(connection: sa.Connection, now: datetime, record: ImportedRecord, licence: str | None, counts: _Counts) -> None:
+    prompt = _prompt_of(record)
+    counts.records += 1
+    if take_prompt(connection, now, prompt, licence):
+        counts.prompts += 1
+        counts.without_consent += not _may_train(connection, prompt.id)
+    if isinstance(record, Demonstration | Ranking):
+        counts.labels += _take_label(connection, now, record)
+
+
+def _prompt_of(record: ImportedRecord) -> Prompt:
+    return record if isinstance(record, Prompt) else record.prompt
 
 
 def _may_train(connection: sa.Connection, prompt_id: str) -> bool:
