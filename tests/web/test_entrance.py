@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from instructloop.store.database.invitations import first_administrator_link, invite
 from instructloop.store.database.opening import open_store
@@ -188,3 +189,25 @@ def test_the_theme_is_remembered(site: Stage) -> None:
         assert '<html lang="en">' in browser.http.get("/login").text
         browser.http.cookies.set("theme", '"><script>alert(1)</script>', domain="127.0.0.1")
         assert "alert(1)" not in browser.http.get("/login").text
+
+
+def test_a_page_that_tells_of_a_mistake_keeps_its_tabs(site: Stage) -> None:
+    with browsing(site, "ada") as browser:
+        page = browser.http.get("/nothing")
+        assert page.status_code == 404
+        assert "Nothing is here" in page.text
+        assert "Logged in as ada" in page.text
+
+
+def test_a_database_that_is_away_is_told_as_such(site: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("select 1", {}, Exception("database is locked"))
+
+    with browsing(site, "ada") as browser:
+        monkeypatch.setattr("instructloop.web.visits.session_of", away)
+        monkeypatch.setattr("instructloop.web.api.keys.key_of", away)
+        page = browser.http.get("/account")
+        assert (page.status_code, page.headers["retry-after"]) == (503, "2")
+        assert "The database does not answer" in page.text
+        api = browser.http.get("/v1/models", headers={"Authorization": "Bearer il-x"})
+        assert (api.status_code, api.json()["error"]["code"], api.headers["retry-after"]) == (503, "unavailable", "2")

@@ -5,7 +5,7 @@ app = make_app(open_store("feedback.db"), {"my-model": completer}, SiteSettings(
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
@@ -28,7 +28,7 @@ from instructloop.web.pages import account, entrance, health, own_data, people, 
 from instructloop.web.refusals import Refusal, refuse, wants_page
 from instructloop.web.settings import SiteSettings
 from instructloop.web.site import new_site
-from instructloop.web.visits import checked_visit, to_login
+from instructloop.web.visits import checked_visit, to_login, visit_of
 
 LOG = logging.getLogger(__name__)
 PAGES = (entrance.router, playground.router, own_data.router, account.router, people.router)
@@ -78,6 +78,9 @@ def _handle(request: Request, error: Exception) -> Response:
     refusal = _refusal(request, error)
     if refusal.name == "needs_login" and wants_page(request) and request.method == "GET":
         return to_login(request)
+    if wants_page(request):
+        with suppress(exc.SQLAlchemyError):  # who is logged in is still so on a page that tells of a mistake
+            visit_of(request)
     response = refuse(request, refusal)
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})

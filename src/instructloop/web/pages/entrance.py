@@ -1,5 +1,6 @@
 """Coming in and going out: the start page, logging in and out, accepting an invitation, the colours."""
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -104,7 +105,7 @@ class _Attempt:
         """`Refusal` 429 where one of the limits is reached."""
         for limit, counted in self._limits:
             if wait := limit.take(counted):
-                raise Refusal(429, "wait", retry_after=wait, seconds=round(wait + 0.5))
+                raise Refusal(429, "wait", retry_after=wait, seconds=math.ceil(wait))
 
     def succeeded(self) -> None:
         """It was no failure after all."""
