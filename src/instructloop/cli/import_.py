@@ -46,5 +46,7 @@ def main(argv: Sequence[str]) -> None:
             return
         came = import_files(store, None, asked.files, asked.kind, licence=asked.consent, layout=asked.layout)
     print(f"{came.records:,} {asked.kind} read: {came.prompts:,} new prompts, {came.labels:,} new labels")
+    if came.erased:
+        print(f"{came.erased:,} left out: their authors have erased them")
     if came.without_consent:
         print(f"{came.without_consent:,} new prompts carry no consent and will not be trained on; --consent LICENCE states one")

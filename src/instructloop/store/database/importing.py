@@ -7,6 +7,7 @@ working; importing a file again adds nothing, and finishes what a crash has left
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from instructloop.errors import NotFound
 from instructloop.records import Demonstration, Prompt, Ranking
 from instructloop.store import layouts
 from instructloop.store.conversion import UNKNOWN
@@ -50,6 +52,8 @@ class Imported:
     """New demonstrations or rankings."""
     without_consent: int
     """New prompts that state none, of an import that states none: they are kept and never trained on."""
+    erased: int
+    """Records left out, as the authors of their prompts have erased them."""
 
 
 def import_files(
@@ -57,20 +61,25 @@ def import_files(
 ) -> Imported:
     """Read files of any known layout into the store. `licence` is the consent of rows that state none.
 
-    For administrators, leads and the command line. Raises `DataError` for a row that cannot be read, an id that stands for
-    something else already; `NotFound` for a prompt that its author has erased.
+    For administrators, leads and the command line. Raises `DataError` for a row that cannot be read, and for an id that stands
+    for something else already. What its author has erased is left out.
     """
     if actor is not None:
         require(actor, LEADING, "import files")
     licence = None if licence is None else checked_name(licence, "the licence")
     with store.reading() as connection:
         for record in READERS[kind](*files, layout=layout):
-            check_prompt(connection, _prompt_of(record))
+            with suppress(NotFound):
+                check_prompt(connection, _prompt_of(record))
     counts, records = _Counts(), iter(READERS[kind](*files, layout=layout))
     while chunk := list(islice(records, CHUNK)):
         with store.writing() as connection:
             for record in chunk:
-                _take(connection, store.now(), record, licence, counts)
+                counts.records += 1
+                try:
+                    _take(connection, store.now(), record, licence, counts)
+                except NotFound:
+                    counts.erased += 1
     with store.writing(durable=True) as connection:
         details = {"files": [file.name for file in files], "kind": kind, "licence": licence, **vars(counts)}
         write_audit(connection, store.now(), actor, "import files", ("store", ""), details)
@@ -83,11 +92,11 @@ class _Counts:
     prompts: int = 0
     labels: int = 0
     without_consent: int = 0
+    erased: int = 0
 
 
 def _take(connection: sa.Connection, now: datetime, record: ImportedRecord, licence: str | None, counts: _Counts) -> None:
     prompt = _prompt_of(record)
-    counts.records += 1
     if take_prompt(connection, now, prompt, licence):
         counts.prompts += 1
         counts.without_consent += not _may_train(connection, prompt.id)
