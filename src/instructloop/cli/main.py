@@ -17,6 +17,7 @@ from instructloop.errors import InstructLoopError, MissingExtra
 
 VERBS: Mapping[str, str] = {
     "demo": "the whole loop in a small world with known truth, and a report of it",
+    "curate": "people's prompts, filtered as in the paper: consent, language, personal data, duplicates, cap, split",
     "snapshot": "freeze data files: hashed, split, never altered again",
     "pretrain": "step 0: a base model from text, for people who bring none",
     "sft": "step 1: supervised fine-tuning on demonstrations",
