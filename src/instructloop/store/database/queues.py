@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from instructloop.errors import AccessDenied, ConfigError, Conflict, NotFound
 from instructloop.store.database import schema
 from instructloop.store.database.accounts import find_account
-from instructloop.store.database.audit import write_audit
+from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.kinds import KINDS, Kind
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LABELING, LEADING, Account, require
@@ -89,9 +89,10 @@ class Queue:
     created_at: datetime
 
 
-def create_queue(store: Store, actor: Account, *, name: str, kind: Kind, mode: Mode = "training", settings: QueueSettings | None = None) -> Queue:
-    """A new queue. For administrators and leads; raises `Conflict` if its name is taken."""
-    require(actor, LEADING, "make queues")
+def create_queue(store: Store, actor: Actor, *, name: str, kind: Kind, mode: Mode = "training", settings: QueueSettings | None = None) -> Queue:
+    """A new queue. For administrators, leads and the command line; raises `Conflict` if its name is taken."""
+    if actor is not None:
+        require(actor, LEADING, "make queues")
     if kind not in KINDS or mode not in MODES:
         raise ConfigError(f"a queue of kind {kind!r} and mode {mode!r}", expected=f"{', '.join(KINDS)}; {', '.join(MODES)}", remedy="correct it")
     name, settings, queue_id = checked_name(name, "the queue's name"), settings or QueueSettings(), new_id()
@@ -126,6 +127,13 @@ def list_queues(store: Store, actor: Account) -> list[Queue]:
         query = query.where(queues.c.open, sa.or_(~queues.c.needs_qualification, queues.c.id.in_(mine)))
     with store.reading() as connection:
         return [_queue_of(row) for row in connection.execute(query).mappings()]
+
+
+def queue_named(store: Store, name: str) -> Queue | None:
+    """The queue of that name; None if there is none."""
+    with store.reading() as connection:
+        row = connection.execute(sa.select(schema.queues).where(schema.queues.c.name == name)).mappings().first()
+    return _queue_of(row) if row else None
 
 
 def find_queue(connection: sa.Connection, queue_id: str) -> Queue:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from instructloop.errors import ConfigError, DataError, NotFound
 from instructloop.records import AnswerSet, PromptKind
 from instructloop.store.database import schema
-from instructloop.store.database.audit import write_audit
+from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.intake import take_answer, take_prompt
 from instructloop.store.database.kinds import PROMPT_KINDS, Body, Kind, check_body
 from instructloop.store.database.opening import Store, new_id
@@ -63,13 +63,13 @@ class Task:
     created_at: datetime
 
 
-def add_tasks(store: Store, actor: Account, queue_id: str, tasks: Sequence[NewTask]) -> list[str]:
+def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask]) -> list[str]:
     """Add tasks to a queue, all or none, and return their ids. Adding the same question twice gives the same task.
 
-    For administrators and leads. Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a
+    For administrators, leads and the command line. Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a
     prompt that must not be used in training in a queue of that mode, or for what does not fit the kind of the queue.
     """
-    require(actor, LEADING, "add tasks")
+    _require_adding(actor)
     with store.writing() as connection:
         queue, now = find_queue(connection, queue_id), store.now()
         ids = [_add_task(connection, now, queue, task) for task in tasks]
@@ -77,13 +77,13 @@ def add_tasks(store: Store, actor: Account, queue_id: str, tasks: Sequence[NewTa
     return ids
 
 
-def add_answer_sets(store: Store, actor: Account, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
+def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
     """Ranking tasks of sampled answers; returns their ids. Prompts and answers that are not there yet are stored.
 
     Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. Written a few
     hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
     """
-    require(actor, LEADING, "add tasks")
+    _require_adding(actor)
     ids, remaining = list[str](), iter(sets)
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
@@ -124,6 +124,11 @@ def requeue_task(store: Store, actor: Account, task_id: str, *, overlap: int | N
     For administrators and leads. Raises `NotFound` if its prompt was erased, `ConfigError` for fewer people than are on it already.
     """
     _change(store, actor, task_id, "requeue task", {"state": "open", "skipped": 0} | ({} if overlap is None else {"overlap": overlap}))
+
+
+def _require_adding(actor: Actor) -> None:
+    if actor is not None:
+        require(actor, LEADING, "add tasks")
 
 
 def _change(store: Store, actor: Account, task_id: str, act: str, values: dict[str, Any]) -> None:
