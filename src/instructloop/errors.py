@@ -3,6 +3,7 @@
 InstructLoopError
 ├── UserError            what came, what was expected, what to do        exit code 2
 │   ├── ConfigError      a setting, or two settings that exclude each other
+│   │   └── ContextExceeded   a prompt and its answer that do not fit the model's context
 │   ├── DataError        a file, a line of a file, a record
 │   ├── CheckpointError  a model or tokenizer that cannot play the role asked of it
 │   ├── ResumeError      a run folder that belongs to another run
@@ -13,6 +14,8 @@ InstructLoopError
 │   ├── NotFound         something that is not there, or not for this person to see
 │   └── Conflict         an act that came too late: somebody, or the clock, was first
 ├── LawBroken            a law of docs/laws.md does not hold: the numbers cannot be trusted   exit code 1
+├── Busy                 more requests wait for a model than may; `retry_after` seconds      exit code 1
+├── ModelUnavailable     a model that cannot answer: its server is away, or it broke off     exit code 1
 ├── Interrupted          Ctrl-C, after everything was saved               exit code 130
 └── RunFinished          the run asked for is already there               exit code 0
 """
@@ -41,6 +44,10 @@ class UserError(InstructLoopError):
 
 class ConfigError(UserError):
     """A setting outside its range, or two settings that exclude each other."""
+
+
+class ContextExceeded(ConfigError):
+    """A prompt, or a prompt and the answer asked for, that are longer than what the model can attend to."""
 
 
 class DataError(UserError):
@@ -92,6 +99,18 @@ class LawBroken(InstructLoopError):
     def __init__(self, law: str, *, expected: str, came: str, usual_cause: str) -> None:
         super().__init__(f"law {law} is broken\n  expected: {expected}\n  came:     {came}\n  usual cause: {usual_cause}")
         self.law = law
+
+
+class Busy(InstructLoopError):
+    """More requests wait for a model than may; the same request is good again after about `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelUnavailable(InstructLoopError):
+    """A model that cannot answer now: its server is away or refuses us, an answer broke off, or it is being shut down."""
 
 
 class Interrupted(InstructLoopError):

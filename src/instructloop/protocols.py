@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from instructloop.errors import ConfigError
+from instructloop.records import Turn
 
 FinishReason = Literal["stop", "length"]
 
@@ -66,29 +67,63 @@ class Engine(Protocol):
         ...
 
 
+MAX_STOP_TEXTS = 4
+"""Texts that may end an answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
-    """A request for text, as a person or an API client makes it."""
+    """A request for text, as a person or an API client makes it: a prompt, or a conversation."""
 
-    prompt: str
+    prompt: str = ""
+    """Answered as the model was trained to answer prompts; a model that was not goes on from it."""
+    messages: tuple[Turn, ...] = ()
+    """In place of a prompt. Models without a chat template read it as `records.conversation_text` writes it."""
     sampling: Sampling
     stop: tuple[str, ...] = ()
+    """Texts that end the answer and are no part of it."""
     seed: int = 0
+    fit_context: bool = False
+    """Where the context has no room for `max_new_tokens`, take what there is, if one token at least, rather than refuse."""
+    top_logprobs: int | None = None
+    """How many likeliest tokens to name at each place; 0 gives the chosen ones only. None: log-probabilities are not needed."""
+
+    def __post_init__(self) -> None:
+        if self.prompt and self.messages:
+            raise ConfigError("a prompt and a conversation in one request", expected="one of them", remedy="make the prompt the last message")
+        if len(self.stop) > MAX_STOP_TEXTS or "" in self.stop:
+            raise ConfigError(f"the stop texts {self.stop}", expected=f"at most {MAX_STOP_TEXTS}, none empty", remedy="leave some out")
+        if self.top_logprobs is not None and self.top_logprobs < 0:
+            raise ConfigError(f"top_logprobs is {self.top_logprobs}", expected="0 or more", remedy="use 0 for the chosen tokens only")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionChunk:
-    """A piece of an answer as it is produced; `finish_reason` is set on the last one only."""
+    """A piece of an answer as it is produced; `finish_reason` is set on the last one only.
+
+    `logprobs`, `tokens` and `top_logprobs` have an entry for each token of the piece, or none where they were not asked for.
+    """
 
     text: str
     logprobs: tuple[float, ...] = ()
+    """Under the distribution drawn from: with temperature and truncation; a greedy choice has that of temperature 1."""
+    tokens: tuple[str, ...] = ()
+    """What each token adds to the text; together they are `text`. A token that ends inside a character adds nothing, the last of it all."""
+    top_logprobs: tuple[tuple[tuple[str, float], ...], ...] = ()
+    """(text, log-probability) of the likeliest tokens at each place, likeliest first; fewer where truncation leaves fewer."""
     finish_reason: FinishReason | None = None
     prompt_tokens: int = 0
+    """Tokens of the prompt as the model read it, known from the first chunk of a local model, with the last of a remote one."""
     completion_tokens: int = 0
+    """Tokens of the answer so far, its end token included."""
 
 
 class Completer(Protocol):
-    """Text in, text out, streamed; closing the iterator cancels the generation."""
+    """Text in, text out, streamed; closing the iterator cancels the generation.
+
+    `complete` itself raises what stands in the way of an answer: `ContextExceeded`, another `UserError`, `Busy`, or
+    `ModelUnavailable`, which may also come between two chunks. The iterator's `close()` may be called from any thread.
+    """
 
     def complete(self, request: CompletionRequest) -> Iterator[CompletionChunk]: ...
 

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
+from typing import Any, ClassVar, Literal, NamedTuple, Self, Union, cast, get_args, get_origin
 
 from instructloop.errors import DataError
 
@@ -29,6 +29,9 @@ FLAGS = (
     "encourages_harm", "denigrates_protected_class", "harmful_advice", "expresses_opinion", "expresses_moral_judgment",
 )  # fmt: skip
 """The eleven binary flags of the paper's Table 3."""
+
+SPEAKERS = {"system": "System", "user": "User", "assistant": "Assistant"}
+"""Roles in a conversation, and how they are called in a text."""
 
 MIN_ANSWERS, MAX_ANSWERS = 2, 9
 """Numbers of answers a ranking or an answer set may hold; the paper collected 4 to 9, two is the pairwise case."""
@@ -61,6 +64,27 @@ class Record:
     def from_json(cls, row: Mapping[str, Any]) -> Self:
         """The record of a JSON object; raises `DataError` naming the key that is unknown, missing or of the wrong type."""
         return build(cls, row, cls.__name__)
+
+
+class Turn(NamedTuple):
+    """One message of a conversation."""
+
+    role: str
+    """One of `SPEAKERS`."""
+    content: str
+
+
+def conversation_text(turns: Sequence[Turn]) -> str:
+    """A conversation as one text to answer: what a model that knows no turns reads.
+
+    One question is its own text. A longer conversation is written turn by turn ("User: …", "Assistant: …") with blank
+    lines between, and ends with "Assistant:". Text of the system stands first.
+    """
+    system = [turn.content for turn in turns if turn.role == "system" and turn.content]
+    spoken = [turn for turn in turns if turn.role != "system"]
+    if len(spoken) == 1:
+        return "\n\n".join([*system, spoken[0].content])
+    return "\n\n".join([*system, *(f"{SPEAKERS[turn.role]}: {turn.content}" for turn in spoken), "Assistant:"])
 
 
 @dataclass(frozen=True, kw_only=True)

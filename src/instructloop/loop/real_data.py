@@ -32,8 +32,8 @@ from instructloop.errors import DataError
 from instructloop.loop.results import markdown_table
 from instructloop.loop.scripts import run_script
 from instructloop.recipes import RECIPES
-from instructloop.records import Demonstration, Document, Prompt, Ranking, Record, Snapshot
-from instructloop.store.conversations import Turn, prompt_text
+from instructloop.records import Demonstration, Document, Prompt, Ranking, Record, Snapshot, Turn
+from instructloop.store.conversations import prompt_text
 from instructloop.store.jsonl import Row, read_jsonl
 from instructloop.store.layouts import read_demonstrations, read_documents, read_rankings
 from instructloop.store.snapshots import freeze, open_snapshot, origin_of

@@ -1,7 +1,8 @@
 """A key-value cache whose rows stand at different positions: one slot per sequence.
 
 transformers' own caches hold one length for all rows. Here every row writes at its own column, and the caller says by
-an explicit mask which columns a row may read (`decoder.py`). All rows' prompts start at column 0.
+an explicit mask which columns a row may read (`decoder.py`). All rows' prompts start at column 0. Rows of one cache can
+be put into another, whose columns grow in blocks as they are needed.
 
 B rows, G key/value heads, T new tokens, C columns, D head width.
 """
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
@@ -20,11 +22,19 @@ class Columns:
     capacity: int
     write_B: Tensor
     extent: int
-    """Columns in use: one more than the largest of `write_B`."""
+    """Columns in use: at least one more than the largest of `write_B`."""
+    block: int = 1
+    """`extent` is a multiple of it after every step."""
 
-    def advance_to(self, write_B: Tensor, extent: int) -> None:
-        """Point every row at its next column."""
-        self.write_B, self.extent = write_B, extent
+    def advance_to(self, write_B: Tensor, used: int) -> None:
+        """Point every row at its next column; `used` is one more than the largest of them."""
+        self.write_B, self.extent = write_B, self.reserve(used)
+
+    def reserve(self, used: int) -> int:
+        """See that there are `used` columns, rounded up to whole blocks; how many that are."""
+        rounded = -(-used // self.block) * self.block
+        self.capacity = max(self.capacity, rounded)
+        return rounded
 
 
 class RowCacheLayer(CacheLayerMixin):
@@ -45,7 +55,7 @@ class RowCacheLayer(CacheLayerMixin):
         """Store new keys and values [B, G, T, D]: prompts from column 0, a single token at its row's own column."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        (keys, values), tokens, extent = self._stores(), key_states.shape[2], self.columns.extent
+        (keys, values), tokens, extent = self._roomy_stores(), key_states.shape[2], self.columns.extent
         if tokens > 1:
             keys[:, :, :tokens], values[:, :, :tokens] = key_states, value_states
             return key_states, value_states
@@ -70,6 +80,22 @@ class RowCacheLayer(CacheLayerMixin):
         """Drop, reorder or repeat rows."""
         self.keys, self.values = (store.index_select(0, row_B) for store in self._stores())
 
+    def put(self, row: int, other: "RowCacheLayer") -> None:
+        """Overwrite the beginning of a row by the only row of another cache."""
+        other_keys, other_values = other._stores()
+        if not self.is_initialized:
+            empty = other_keys.new_empty(len(self.columns.write_B), *other_keys.shape[1:])
+            self.lazy_initialization(empty, empty)
+        (keys, values), tokens = self._roomy_stores(), other_keys.shape[2]
+        keys[row, :, :tokens], values[row, :, :tokens] = other_keys[0], other_values[0]
+
+    def _roomy_stores(self) -> tuple[Tensor, Tensor]:
+        """The stores, widened where the cache has more columns by now."""
+        missing = self.columns.capacity - self._stores()[0].shape[2]
+        if missing > 0:
+            self.keys, self.values = (pad(store, (0, 0, 0, missing)) for store in self._stores())
+        return self._stores()
+
     def _stores(self) -> tuple[Tensor, Tensor]:
         assert self.keys is not None, "a cache is written before it is read"
         assert self.values is not None
@@ -91,3 +117,8 @@ class RowCache(Cache):
         """Drop, reorder or repeat rows, in every layer."""
         for layer in self.layers:
             layer.keep(row_B)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def put(self, row: int, other: "RowCache") -> None:
+        """Overwrite the beginning of a row by the only row of another cache, in every layer."""
+        for layer, other_layer in zip(self.layers, other.layers, strict=True):
+            layer.put(row, other_layer)  # pyright: ignore[reportAttributeAccessIssue]

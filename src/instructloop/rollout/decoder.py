@@ -4,10 +4,10 @@ B rows, T tokens of a prompt, C columns of the cache, V vocabulary, D width.
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from instructloop.model.policy import project
@@ -33,9 +33,27 @@ class RowDecoder:
         decoder._read_prompts(torch.tensor(padded, device=model.device))
         return decoder
 
-    def step(self, id_B: Tensor) -> None:
-        """Append one token to every row."""
-        position_B, columns = self._length_B, self._cache.columns
+    @classmethod
+    def empty(cls, model: PreTrainedModel, rows: int, *, block: int) -> Self:
+        """Rows without a token, for `put`; steps read the cache in whole blocks of columns, so that their shapes are few."""
+        length_B = torch.zeros(rows, dtype=torch.long, device=model.device)
+        columns = Columns(capacity=block, write_B=length_B, extent=block, block=block)
+        decoder = cls(model, RowCache(layers=model.config.get_text_config().num_hidden_layers, columns=columns), length_B)
+        head = cast(nn.Linear, model.get_output_embeddings()).weight
+        decoder.logits_BV = head.new_zeros(rows, head.shape[0])
+        return decoder
+
+    def put(self, row: int, other: Self) -> None:
+        """Replace a row by the only row of another decoder of the same model."""
+        length = other._cache.columns.extent
+        self._cache.columns.reserve(length)
+        self._cache.put(row, other._cache)
+        self._length_B[row], self.logits_BV[row] = length, other.logits_BV[0]
+
+    def step(self, id_B: Tensor, live_B: Tensor | None = None) -> None:
+        """Append one token to every row; rows outside `live_B` become empty, and what is computed for them means nothing."""
+        position_B = self._length_B if live_B is None else self._length_B * live_B
+        columns = self._cache.columns
         columns.advance_to(position_B, int(position_B.max()) + 1)
         visible_BC = torch.arange(columns.extent, device=id_B.device) <= position_B[:, None]
         hidden_B1D = self._forward(id_B[:, None], position_B[:, None], visible_BC[:, None, None])

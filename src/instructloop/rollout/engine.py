@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from instructloop.config import Precision
-from instructloop.errors import CheckpointError, ConfigError, DataError
+from instructloop.errors import CheckpointError, ConfigError, ContextExceeded, DataError
 from instructloop.model.finite import require_finite
 from instructloop.protocols import Generated, Sampling
 from instructloop.rollout.attention import context_length, use_engine_attention
@@ -149,18 +149,20 @@ class LocalEngine:
         return [order[first : first + self.slots] for first in range(0, len(order), self.slots)]
 
     def _check_lengths(self, prompts: Sequence[Sequence[int]], new_tokens: Sequence[int]) -> None:
-        context = context_length(self.model)
         for i, (prompt, new) in enumerate(zip(prompts, new_tokens, strict=True)):
-            if not prompt:
-                raise DataError(
-                    f"prompt {i} is empty", expected="at least one token", remedy="drop it, or begin prompts with the tokenizer's begin id"
-                )
-            if len(prompt) + new > context:
-                raise ConfigError(
-                    f"prompt {i} of {len(prompt)} tokens with {new} new ones",
-                    expected=f"at most the model's context of {context} together",
-                    remedy=f"shorten the prompt, or ask for {max(context - len(prompt), 0)} new tokens at most",
-                )
+            require_room(prompt, new, context_length(self.model), name=f"prompt {i}")
+
+
+def require_room(prompt: Sequence[int], new_tokens: int, context: int, *, name: str) -> None:
+    """Raise `ContextExceeded` unless a prompt and that many new tokens fit the context, and `DataError` for an empty prompt."""
+    if not prompt:
+        raise DataError(f"{name} is empty", expected="at least one token", remedy="drop it, or begin prompts with the tokenizer's begin id")
+    if len(prompt) + new_tokens > context:
+        raise ContextExceeded(
+            f"{name} of {len(prompt)} tokens with {new_tokens} new ones",
+            expected=f"at most the model's context of {context} together",
+            remedy=f"shorten the prompt, or ask for {max(context - len(prompt), 0)} new tokens at most",
+        )
 
 
 def cut_at_stop(ids: Sequence[int], logprobs: Sequence[float], stop_ids: frozenset[int]) -> Generated:

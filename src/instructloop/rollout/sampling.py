@@ -54,6 +54,17 @@ def choose(logits_BV: Tensor, uniform_B: Tensor, sampling: Sampling) -> tuple[Te
     return id_B1.squeeze(-1), logp_B1.squeeze(-1)
 
 
+def likeliest(logits_BV: Tensor, sampling: Sampling, count: int) -> tuple[Tensor, Tensor]:
+    """Ids and log-probabilities, two [B, count], of the likeliest tokens under the distribution that `choose` draws from.
+
+    Tokens that truncation removed have −∞. Greedy choices are shown under temperature 1, as `choose` does.
+    """
+    greedy = sampling.temperature == 0
+    scaled_BV = _scaled(logits_BV, 1.0) if greedy else _truncated(_scaled(logits_BV, sampling.temperature), sampling)
+    logp_BC, id_BC = scaled_BV.log_softmax(-1).topk(min(count, logits_BV.shape[-1]), dim=-1)
+    return id_BC, logp_BC
+
+
 def token_logprobs(logits_BV: Tensor, id_B: Tensor, *, temperature: float) -> Tensor:
     """Log-probability [B] of given tokens."""
     return all_logprobs(logits_BV, temperature=temperature).gather(-1, id_B[:, None]).squeeze(-1)

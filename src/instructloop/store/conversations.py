@@ -1,33 +1,14 @@
-"""Conversations as plain text: what a list of messages becomes before the answer.
+"""Conversations in files: a list of messages becomes the text before an answer, and the answer.
 
-One question is its own text. A longer conversation is written turn by turn and ends where the assistant speaks:
-
-    User: …
-
-    Assistant: …
-
-    User: …
-
-    Assistant:
-
-Text of the system stands first, with a blank line after it.
+How the text is written, `records.conversation_text` says.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from instructloop.errors import DataError
+from instructloop.records import SPEAKERS, Turn, conversation_text
 from instructloop.store.fields import rows_of, text_of
 from instructloop.store.jsonl import Row
-
-SPEAKERS = {"system": "System", "user": "User", "assistant": "Assistant"}
-
-
-class Turn(NamedTuple):
-    """One message."""
-
-    role: str
-    content: str
 
 
 def turns_of(row: Row, key: str) -> list[Turn]:
@@ -55,8 +36,4 @@ def prompt_text(turns: Sequence[Turn], key: str) -> str:
         raise DataError(f"the message before the answer in {key!r} is {last}", expected="one of the user", remedy="drop the row, or add the question")
     if not turns[-1].content.strip():
         raise DataError(f"the last question in {key!r} is empty", expected="text", remedy="drop the row, or fill it in")
-    system = [turn.content for turn in turns if turn.role == "system" and turn.content]
-    spoken = [turn for turn in turns if turn.role != "system"]
-    if len(spoken) == 1:
-        return "\n\n".join([*system, spoken[0].content])
-    return "\n\n".join([*system, *(f"{SPEAKERS[turn.role]}: {turn.content}" for turn in spoken), "Assistant:"])
+    return conversation_text(turns)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from instructloop.errors import DataError
-from instructloop.records import Completion, Demonstration, Document, Prompt, Provenance, Ranking, Record
-from instructloop.store.conversations import Turn, prompt_text, split_answer, turns_of
+from instructloop.records import Completion, Demonstration, Document, Prompt, Provenance, Ranking, Record, Turn
+from instructloop.store.conversations import prompt_text, split_answer, turns_of
 from instructloop.store.fields import filled_text_of, optional_text_of, text_of, texts_of, whole_number_of, whole_numbers_of
 from instructloop.store.jsonl import Row
 from instructloop.store.splits import THREAD

@@ -4,13 +4,17 @@ Prompt and answer are encoded apart and their ids put side by side, so that the 
 sees and produces when it samples (law A5). The plain template is the prompt, `separator`, the answer, the end token.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
+from jinja2 import TemplateError
+
 from instructloop.config import Text
-from instructloop.errors import CheckpointError, DataError
-from instructloop.records import Completion
+from instructloop.errors import CheckpointError, DataError, first_line
+from instructloop.records import SPEAKERS, Completion, Turn, conversation_text
 from instructloop.text.tokenizer import Tokenizer
 
 
@@ -31,10 +35,26 @@ class Rendered:
 def render_prompt(tokenizer: Tokenizer, prompt: str, text: Text) -> tuple[int, ...]:
     """The ids after which a model starts to answer: begin ids, prompt and separator, or the chat template's."""
     chat = text.template == "chat"
-    ids = _render_chat(tokenizer, prompt) if chat else (*tokenizer.begin_ids, *tokenizer.encode(prompt + text.separator))
+    ids = _render_chat(tokenizer, [Turn("user", prompt)]) if chat else (*tokenizer.begin_ids, *tokenizer.encode(prompt + text.separator))
     if not ids:
         raise DataError("an empty prompt renders to no token", expected="a token before the answer", remedy="drop the prompt, or set a separator")
     return ids
+
+
+def render_conversation(tokenizer: Tokenizer, turns: Sequence[Turn], text: Text) -> tuple[int, ...]:
+    """The ids after which a model takes the next turn of a conversation, whose last turn is the user's.
+
+    By the chat template where `text` asks for it; otherwise the prompt that a conversation is as one text
+    (`records.conversation_text`). Raises `DataError` for a conversation that cannot be answered.
+    """
+    if unknown := sorted({turn.role for turn in turns} - set(SPEAKERS)):
+        raise DataError(f"a message with the role {unknown[0]!r}", expected="system, user or assistant", remedy="rename the role")
+    if not turns or turns[-1].role != "user":
+        last = repr(turns[-1].role) if turns else "missing"
+        raise DataError(f"the last message of the conversation is {last}", expected="one of the user", remedy="add what is to be answered")
+    if text.template == "chat":
+        return _render_chat(tokenizer, turns)
+    return render_prompt(tokenizer, conversation_text(turns), text)
 
 
 def render_answer(tokenizer: Tokenizer, answer: str, *, ended: bool = True) -> tuple[int, ...]:
@@ -73,37 +93,49 @@ def _spells(tokenizer: Tokenizer, ids: Sequence[int], text: str) -> bool:
     return all(0 <= id_ < len(tokenizer) for id_ in ids) and tokenizer.decode(ids) == text
 
 
-def _render_chat(tokenizer: Tokenizer, prompt: str) -> tuple[int, ...]:
-    """The chat template around the prompt, with the template's special tokens and none of the prompt's.
+def _render_chat(tokenizer: Tokenizer, turns: Sequence[Turn]) -> tuple[int, ...]:
+    """The chat template around the turns, with the template's special tokens and none of the turns'.
 
-    Equal to the tokenizer's own rendering unless the prompt spells a special token: then it is encoded apart.
+    Equal to the tokenizer's own rendering unless a turn spells a special token: then the turns are encoded apart.
     """
-    if not any(name in prompt for name in tokenizer.special_names):
-        return tuple(tokenizer.encode_template(_apply_template(tokenizer, prompt)))
-    before, after = _template_around(tokenizer)
-    return (*tokenizer.encode_template(before), *tokenizer.encode(prompt), *tokenizer.encode_template(after))
+    if not any(name in turn.content for name in tokenizer.special_names for turn in turns):
+        return tuple(tokenizer.encode_template(_apply_template(tokenizer, turns)))
+    ids: list[int] = []
+    for between, turn in zip_longest(_template_around(tokenizer, turns), turns):
+        ids += tokenizer.encode_template(between)
+        ids += tokenizer.encode(turn.content) if turn else []
+    return tuple(ids)
 
 
-def _template_around(tokenizer: Tokenizer) -> tuple[str, str]:
-    marker = "\ue000prompt\ue001"
-    pieces = _apply_template(tokenizer, marker).split(marker)
-    if len(pieces) != 2:
+def _template_around(tokenizer: Tokenizer, turns: Sequence[Turn]) -> list[str]:
+    """What the template writes before, between and after the turns."""
+    markers = [f"\ue000{place}\ue001" for place in range(len(turns))]
+    rendered = _apply_template(tokenizer, [Turn(turn.role, marker) for turn, marker in zip(turns, markers, strict=True)])
+    pieces = re.split("\ue000(\\d+)\ue001", rendered)
+    if pieces[1::2] != [str(place) for place in range(len(turns))]:
         raise CheckpointError(
-            f"the chat template shows the prompt {len(pieces) - 1} times",
-            expected="a template that shows it once, unchanged",
+            f"the chat template shows the text of {len(turns)} messages {len(pieces) // 2} times",
+            expected="a template that shows each once, in their order and unchanged",
             remedy="set text.template to 'plain', or correct the template",
         )
-    return pieces[0], pieces[1]
+    return pieces[::2]
 
 
-def _apply_template(tokenizer: Tokenizer, prompt: str) -> str:
+def _apply_template(tokenizer: Tokenizer, turns: Sequence[Turn]) -> str:
     if not tokenizer.hf.chat_template:
         raise CheckpointError(
             "text.template is 'chat', and the tokenizer has no chat template",
             expected="a tokenizer with a chat template",
             remedy="set text.template to 'plain', or add chat_template.jinja to the checkpoint",
         )
-    turns = [{"role": "user", "content": prompt}]
-    rendered = tokenizer.hf.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    messages = [turn._asdict() for turn in turns]
+    try:
+        rendered = tokenizer.hf.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise DataError(
+            f"the model's chat template refuses the conversation: {first_line(error)}",
+            expected="roles in the order that the template knows",
+            remedy="leave out the system's message, or let user and assistant take turns",
+        ) from error
     assert isinstance(rendered, str), "a template without tokenization gives text"
     return rendered

@@ -55,6 +55,25 @@ class Tokenizer:
         """The text of ids, special tokens left out."""
         return self._ordinary.decode(list(ids), skip_special_tokens=True)
 
+    def spell(self, id_: int) -> str:
+        """What one token reads as in the middle of a text: its name if it is special, U+FFFD for bytes that are no character alone."""
+        if self.is_silent(id_):
+            return self._ordinary.id_to_token(id_) or ""
+        before = self.encode("a")
+        return self.decode([*before, id_])[len(self.decode(before)) :]
+
+    def is_silent(self, id_: int) -> bool:
+        """True for an id that adds nothing to a text: a special token, or none of the vocabulary."""
+        return id_ in self._special_ids or self._ordinary.id_to_token(id_) is None
+
+    @cached_property
+    def byte_ids(self) -> frozenset[int]:
+        """Ids of the tokens `<0x00>` … `<0xFF>` with which some tokenizers write characters that are not in their vocabulary."""
+        decoder = json.loads(self._ordinary.to_str())["decoder"] or {}
+        kinds = {decoder.get("type"), *(part["type"] for part in decoder.get("decoders", ()))}
+        vocabulary = self.hf.get_vocab() if "ByteFallback" in kinds else {}
+        return frozenset(id_ for byte in range(256) if (id_ := vocabulary.get(f"<0x{byte:02X}>")) is not None)
+
     def __len__(self) -> int:
         """Size of the vocabulary, added tokens included: one more than the largest id."""
         return self._size
@@ -87,6 +106,10 @@ class Tokenizer:
         backend = self._copy_of_backend()
         backend.encode_special_tokens = False
         return backend
+
+    @cached_property
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset(id_ for id_, token in self._ordinary.get_added_tokens_decoder().items() if token.special)
 
     @cached_property
     def _size(self) -> int:
