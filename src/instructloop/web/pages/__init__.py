@@ -1,0 +1,1 @@
+"""The pages for people: accounts, playground, own data. Each module has a `router`."""
