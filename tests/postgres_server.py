@@ -29,11 +29,11 @@ class PostgresServer:
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={self.sockets}"
 
-    def new_database(self, *, template: str = "template0") -> str:
+    def new_database(self) -> str:
         self._number += 1
         name = f"test_{self._number}"
         with self._postgres.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE template0"))
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

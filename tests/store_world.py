@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from instructloop.records import AnswerSet, Completion, Prompt
 from instructloop.store.database.accounts import create_account
-from instructloop.store.database.opening import Store, open_store
+from instructloop.store.database.migration import VERSION_TABLE, revisions
+from instructloop.store.database.opening import Store, make_engine, open_store
 from instructloop.store.database.prompts import Consent, NewPrompt, submit_prompt
 from instructloop.store.database.queues import Queue, QueueSettings, create_queue
 from instructloop.store.database.roles import Account, Role
+from instructloop.store.database.schema import METADATA
 from instructloop.store.database.tasks import add_answer_sets
 from postgres_server import PostgresServer, running_postgres
 
@@ -98,12 +101,32 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class PostgresStores:
+    """Empty stores on the server; emptying one is quicker than making another."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server, self._free = server, list[str]()
+
+    def take(self) -> str:
+        if self._free:
+            return self._free.pop()
+        url = self._server.new_database()
+        open_store(url).close()
+        return url
+
+    def give_back(self, url: str) -> None:
+        engine = make_engine(url)
+        with engine.begin() as connection:
+            for table in reversed(METADATA.sorted_tables):
+                connection.execute(sa.delete(table))
+            connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '{revisions()[-1]}'"))
+        engine.dispose()
+        self._free.append(url)
+
+
 @pytest.fixture(scope="session")
-def empty_postgres(postgres: PostgresServer) -> str:
-    """The name of an empty store to copy."""
-    url = postgres.new_database()
-    open_store(url).close()
-    return url.rpartition("/")[2] if "?" not in url else url.split("?")[0].rpartition("/")[2]
+def postgres_stores(postgres: PostgresServer) -> PostgresStores:
+    return PostgresStores(postgres)
 
 
 PlaceMaker = Callable[[], str]
@@ -117,17 +140,16 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PlaceM
         template: Path = request.getfixturevalue("empty_sqlite")
         yield lambda: shutil.copy(template, tmp_path / f"store{next(numbers)}.db")
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name: str = request.getfixturevalue("empty_postgres")
-    made: list[str] = []
+    databases: PostgresStores = request.getfixturevalue("postgres_stores")
+    taken: list[str] = []
 
-    def make() -> str:
-        made.append(server.new_database(template=name))
-        return made[-1]
+    def take() -> str:
+        taken.append(databases.take())
+        return taken[-1]
 
-    yield make
-    for url in made:
-        server.drop_database(url)
+    yield take
+    for url in taken:
+        databases.give_back(url)
 
 
 @pytest.fixture

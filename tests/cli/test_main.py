@@ -12,7 +12,7 @@ import pytest
 
 from bare_python import run_without
 from instructloop.cli import main as cli
-from instructloop.cli.main import VERBS, main
+from instructloop.cli.main import VERBS, main, module_of
 from instructloop.cli.parsing import known_flags, with_sections
 from instructloop.errors import Interrupted, LawBroken
 from instructloop.recipes import RECIPES
@@ -46,8 +46,8 @@ def test_help_lists_every_verb_at_once() -> None:
 
 
 def test_every_verb_is_a_module_and_every_module_of_a_verb_is_listed() -> None:
-    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "inputs", "main", "parsing", "refusals"}
-    assert modules == set(VERBS)
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {"__init__", "inputs", "main", "parsing", "refusals", "stores"}
+    assert modules == set(map(module_of, VERBS))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_flags_that_are_known_are_those_the_help_lists(verb: str, capsys: py
 
 
 def _known(verb: str) -> Iterator[str]:
-    module = importlib.import_module(f"instructloop.cli.{verb}")
+    module = importlib.import_module(f"instructloop.cli.{module_of(verb)}")
     if (training := getattr(module, "VERB", None)) is not None:
         return known_flags(with_sections(training.arguments, RECIPES["tiny"](), training.sections_read(())))
     return known_flags(getattr(module, verb.title()))

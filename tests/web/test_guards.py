@@ -175,8 +175,7 @@ def test_lengths_that_are_no_lengths(small: str, length: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/....//app.py", "/static//etc/passwd", "/static/%00", "/static/"],
+    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/....//app.py", "/static//etc/passwd", "/static/%00", "/static/"]
 )
 def test_no_path_leads_out_of_the_static_files(site: Stage, path: str) -> None:
     with served(site.app) as address:

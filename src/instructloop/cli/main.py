@@ -5,6 +5,7 @@ once its arguments are known to be right, so that `--help` and a typing mistake 
 """
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,11 @@ VERBS: Mapping[str, str] = {
     "ppo": "step 3: PPO, or PPO-ptx, against the reward model",
     "sweep": "a step for every combination of some settings, in one table",
     "lab": "the small world of the demo: its base, its gates, its studies",
+    "import": "files of prompts, demonstrations or rankings into a feedback store",
+    "export": "data sets, or everything, out of a feedback store",
+    "lineage": "the people whose data is inside a checkpoint",
+    "backup": "a copy of a feedback store while it is in use",
+    "restore": "a feedback store from such a copy",
     "doctor": "what this machine can do, and what is missing",
 }
 """Verb -> what it does, in the order of the loop."""
@@ -71,10 +77,15 @@ def _dispatch(argv: list[str]) -> int:
     elif verb in ("-V", "--version"):
         print(f"instructloop {instructloop.__version__}")
     elif verb in VERBS:
-        return importlib.import_module(f"instructloop.cli.{verb}").main(rest) or 0
+        return importlib.import_module(f"instructloop.cli.{module_of(verb)}").main(rest) or 0
     else:
         raise mistyped("verb", verb, VERBS, see="instructloop --help")
     return 0
+
+
+def module_of(verb: str) -> str:
+    """The module of a verb: words that Python keeps for itself, as `import`, get an underscore."""
+    return f"{verb}_" if keyword.iskeyword(verb) else verb
 
 
 def _overview() -> str:

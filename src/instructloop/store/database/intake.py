@@ -31,21 +31,30 @@ def take_prompt(connection: sa.Connection, at: datetime, prompt: Prompt, licence
 
     Raises `DataError` if its id stands for something else, `NotFound` if its author has erased it.
     """
-    prompts, hashed = schema.prompts, text_hash(checked(prompt.text, f"the prompt {prompt.id!r}"))
-    there = connection.execute(sa.select(prompts).where(prompts.c.id == prompt.id)).mappings().first()
+    there, hashed = check_prompt(connection, prompt, curated=curated)
     if there is None:
         _insert(connection, at, prompt, hashed, licence)
-        return True
+    elif curated and prompt.text not in (there["text"], there["curated_text"]):
+        connection.execute(sa.update(schema.prompts).where(schema.prompts.c.id == prompt.id).values(curated_text=prompt.text))
+    return there is None
+
+
+def check_prompt(connection: sa.Connection, prompt: Prompt, *, curated: bool = False) -> tuple[sa.RowMapping | None, str]:
+    """The row of a prompt if it is there, and the hash of its text; raises what `take_prompt` raises, and writes nothing."""
+    hashed = text_hash(checked(prompt.text, f"the prompt {prompt.id!r}"))
+    for id_ in (prompt.id, prompt.user_id):
+        checked(id_, "the id", most=MOST_ID)
+    there = connection.execute(sa.select(schema.prompts).where(schema.prompts.c.id == prompt.id)).mappings().first()
+    if there is None:
+        return None, hashed
     if there["erased_at"] is not None:
         raise _erased(prompt.id)
-    if hashed == there["text_hash"] or prompt.text == there["curated_text"]:
-        return False
-    if not curated or there["user_id"] != prompt.user_id or there["curated_text"] is not None:
+    known = hashed == there["text_hash"] or prompt.text == there["curated_text"]
+    if not known and (not curated or there["user_id"] != prompt.user_id or there["curated_text"] is not None):
         raise DataError(
             f"the id {prompt.id!r} stands for another prompt in the store", expected="every id for one prompt", remedy="rename it, or its file"
         )
-    connection.execute(sa.update(prompts).where(prompts.c.id == prompt.id).values(curated_text=prompt.text))
-    return False
+    return there, hashed
 
 
 def take_answer(connection: sa.Connection, at: datetime, answer: Completion, source: str) -> None:
@@ -65,7 +74,15 @@ def take_answers(connection: sa.Connection, at: datetime, prompt_id: str, given:
     for answer in given:
         hashed = text_hash(checked(answer.text, f"the answer {answer.id!r}", filled=False))
         if answer.id not in there:
-            new.append({"id": _checked_id(answer.id), "prompt_id": prompt_id, "source": source, "created_at": at, **_answer_row(answer, hashed)})
+            new.append(
+                {
+                    "id": checked(answer.id, "the id", most=MOST_ID),
+                    "prompt_id": prompt_id,
+                    "source": source,
+                    "created_at": at,
+                    **_answer_row(answer, hashed),
+                }
+            )
         if there.setdefault(answer.id, hashed) != hashed:
             raise DataError(
                 f"the id {answer.id!r} stands for another answer to {prompt_id!r}", expected="every id for one answer", remedy="rename it"
@@ -82,10 +99,10 @@ def _answer_row(answer: Completion, hashed: str) -> dict[str, Any]:
 
 def _insert(connection: sa.Connection, at: datetime, prompt: Prompt, hashed: str, licence: str | None) -> None:
     version = licence if prompt.consent in (None, IMPORTED) else prompt.consent
-    row: dict[str, Any] = {"text": prompt.text, "text_hash": hashed, "user_id": _checked_id(prompt.user_id), "source": prompt.source}
+    row: dict[str, Any] = {"text": prompt.text, "text_hash": hashed, "user_id": prompt.user_id, "source": prompt.source}
     row |= {"kind": prompt.kind, "use_case": prompt.use_case, "may_store": True, "may_train": version is not None, "consent": version}
     row |= {"provenance": prompt.to_json()["provenance"], "created_at": at, **_origin(connection, prompt)}
-    connection.execute(sa.insert(schema.prompts).values(id=_checked_id(prompt.id), **row))
+    connection.execute(sa.insert(schema.prompts).values(id=prompt.id, **row))
     insert_consent(connection, at, prompt.id, None, Consent(store=True, train=version is not None, version=version))
 
 
@@ -99,10 +116,6 @@ def _origin(connection: sa.Connection, prompt: Prompt) -> dict[str, str | None]:
     if parent is not None:
         return {"derived_from": whole, "account_id": parent["account_id"]}
     return {"account_id": connection.execute(sa.select(accounts.c.id).where(accounts.c.id == prompt.user_id)).scalar_one_or_none()}
-
-
-def _checked_id(text: str) -> str:
-    return checked(text, "the id", most=MOST_ID)
 
 
 def _erased(prompt_id: str) -> NotFound:

@@ -19,6 +19,7 @@ from sqlalchemy import event, exc
 from instructloop.errors import MissingExtra, StoreError, first_line
 from instructloop.store.database.migration import upgrade
 from instructloop.store.database.moments import Clock, utc_now
+from instructloop.store.database.turns import turn
 
 SQLITE, POSTGRES = "sqlite", "postgresql+psycopg"
 LOCK_WAIT_MS = 5000
@@ -52,7 +53,7 @@ class Store:
 
         Survives the end of the process in any case; with `durable` on SQLite also a power cut right after it.
         """
-        with self._connect("durable" if durable else "write") as connection, connection.begin():
+        with self._connect("durable" if durable else "write") as connection, turn(self.engine), connection.begin():
             yield connection
 
     @contextmanager

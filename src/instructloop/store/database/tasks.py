@@ -110,9 +110,9 @@ def count_tasks(store: Store, actor: Account, queue_id: str) -> dict[str, int]:
     """State -> number of tasks of a queue."""
     require(actor, READING, "count tasks")
     tasks = schema.tasks
-    query = sa.select(tasks.c.state, sa.func.count().label("tasks")).where(tasks.c.queue_id == queue_id).group_by(tasks.c.state)
+    query = sa.select(tasks.c.state, sa.func.count()).where(tasks.c.queue_id == queue_id).group_by(tasks.c.state)
     with store.reading() as connection:
-        return {row.state: row.tasks for row in connection.execute(query)}
+        return dict(connection.execute(query).all())
 
 
 def retire_task(store: Store, actor: Account, task_id: str) -> None:

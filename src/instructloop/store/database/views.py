@@ -62,5 +62,5 @@ def _answers(connection: sa.Connection, prompt_id: str | None, lease: Lease) -> 
         return ()
     answers = schema.answers
     query = sa.select(answers.c.id, answers.c.text).where(answers.c.prompt_id == prompt_id, answers.c.id.in_(lease.shown))
-    texts: dict[str, str | None] = {row.id: row.text for row in connection.execute(query)}
+    texts = dict(connection.execute(query).all())
     return tuple((id_, texts[id_] or "") for id_ in lease.shown)
