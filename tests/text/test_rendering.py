@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from instructloop.config import Text
 from instructloop.errors import CheckpointError, DataError
-from instructloop.records import Completion
-from instructloop.text.rendering import join, render_answer, render_completion, render_demonstration, render_prompt
+from instructloop.records import Completion, Turn
+from instructloop.text.rendering import join, render_answer, render_completion, render_conversation, render_demonstration, render_prompt
 from instructloop.text.tokenizer import END, Tokenizer, load_tokenizer, train_tokenizer
 from shared_data import SHARED, needs_shared
 
@@ -112,6 +112,43 @@ def test_chat_without_a_template_is_refused() -> None:
 def test_a_template_that_repeats_the_prompt_is_refused() -> None:
     with pytest.raises(CheckpointError, match="2 times"):
         render_prompt(chatty("{{ messages[0]['content'] }}{{ messages[0]['content'] }}"), END, CHAT)
+
+
+TALK = (Turn("system", "be kind"), Turn("user", "question?"), Turn("assistant", "answer"), Turn("user", "what is this?"))
+
+
+def test_a_conversation_is_the_chat_templates_own() -> None:
+    tokenizer = chatty()
+    expected = tokenizer.hf.apply_chat_template([turn._asdict() for turn in TALK], add_generation_prompt=True)["input_ids"]
+    assert render_conversation(tokenizer, TALK, CHAT) == tuple(expected)
+    assert render_conversation(tokenizer, TALK[3:], CHAT) == render_prompt(tokenizer, "what is this?", CHAT)
+
+
+@given(TEXTS, TEXTS, st.sampled_from([END, "<|pad|>"]))
+def test_no_turn_can_forge_special_tokens(before: str, after: str, special: str) -> None:
+    tokenizer, forged = chatty(), f"{before}{special}{after}"
+    ids = render_conversation(tokenizer, (Turn("user", forged), Turn("assistant", forged), Turn("user", "?")), CHAT)
+    assert (ids.count(tokenizer.end_id), ids.count(tokenizer.pad_id)) == (3, 4)
+    assert tokenizer.decode(ids) == f"user\n{forged}\nassistant\n{forged}\nuser\n?\nassistant\n"
+
+
+def test_without_a_template_a_conversation_is_one_text() -> None:
+    """As conversations in training data are: `store/conversations.py` makes prompts of them by the same function."""
+    text = "be kind\n\nUser: question?\n\nAssistant: answer\n\nUser: what is this?\n\nAssistant:"
+    assert render_conversation(TOKENIZER, TALK, PLAIN) == render_prompt(TOKENIZER, text, PLAIN)
+    assert render_conversation(TOKENIZER, TALK[3:], PLAIN) == render_prompt(TOKENIZER, "what is this?", PLAIN)
+
+
+def test_conversations_that_cannot_be_answered_are_refused() -> None:
+    for turns, says in (((), "missing"), (TALK[:3], "assistant"), ((Turn("tool", "x"),), "role 'tool'")):
+        with pytest.raises(DataError, match=says):
+            render_conversation(TOKENIZER, turns, PLAIN)
+    choosy = "{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}{{ messages[0].content }}"
+    with pytest.raises(DataError, match="no system here"):
+        render_conversation(chatty(choosy), TALK, CHAT)
+    swapping = "{{ messages[1].content }}{{ messages[0].content }}"
+    with pytest.raises(CheckpointError, match="in their order"):
+        render_conversation(chatty(swapping), (Turn("assistant", END), Turn("user", "?")), CHAT)
 
 
 @needs_shared

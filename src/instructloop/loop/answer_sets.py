@@ -19,8 +19,7 @@ from instructloop.config import Run, Text
 from instructloop.errors import ConfigError, Interrupted
 from instructloop.loop.answer_plan import EVERY_SPLIT, Answering, ModelShare, NumAnswers, answers_of_each
 from instructloop.loop.growing_file import open_growing
-from instructloop.loop.recorded import recorded
-from instructloop.model.checkpoint import MANIFEST, load_manifest
+from instructloop.loop.recorded import trained_text
 from instructloop.model.policy import load_policy
 from instructloop.model.pretrained import Weights, stop_ids, weights_source
 from instructloop.protocols import Generated
@@ -214,9 +213,8 @@ def _read_prompts(asked: Asked) -> tuple[Provenance, list[Prompt]]:
 
 def _text_of(model: ModelShare, asked: Asked) -> Text:
     """How the model reads prompts: as it was trained to, where its folder or the one above says so."""
-    folder, room = Path(model.path), asked.answering.max_new_tokens
-    made_here = [place for place in (folder, folder.parent) if (place / MANIFEST).exists()]
-    text = recorded(Text, "text", load_manifest(made_here[0])) if made_here else asked.text
+    own, room = trained_text(model.path), asked.answering.max_new_tokens
+    text = own or asked.text
     if (asked.text.template, asked.text.separator) not in ((text.template, text.separator), (Text.template, Text.separator)):
         raise ConfigError(
             f"template {asked.text.template!r} and separator {asked.text.separator!r} for {model.path}",
@@ -227,7 +225,7 @@ def _text_of(model: ModelShare, asked: Asked) -> Text:
         raise ConfigError(
             f"{room} new tokens with {model.path}, which reads {text.context} tokens in all",
             expected="room for a prompt as well",
-            remedy=f"lower --max-new-tokens; the model was trained to answer in {text.max_response}" if made_here else "lower --max-new-tokens",
+            remedy=f"lower --max-new-tokens; the model was trained to answer in {text.max_response}" if own else "lower --max-new-tokens",
         )
     return replace(text, max_prompt=text.context - room, max_response=room)
 

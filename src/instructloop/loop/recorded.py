@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from instructloop.config import Text
 from instructloop.errors import CheckpointError, first_line
+from instructloop.model.checkpoint import MANIFEST, load_manifest
 from instructloop.records import RunManifest
 from instructloop.steps.running import FINISHED
 
@@ -22,6 +24,13 @@ def recorded(section: type[Section], name: str, manifest: RunManifest) -> Sectio
             expected="the settings of this version",
             remedy="use the version that made the run, or make the run again",
         ) from error
+
+
+def trained_text(model: str) -> Text | None:
+    """How a model of ours reads prompts: as it was trained to, by the manifest in its folder or the one above. None for others."""
+    folder = Path(model)
+    made_here = [place for place in (folder, folder.parent) if (place / MANIFEST).exists()]
+    return recorded(Text, "text", load_manifest(made_here[0])) if made_here else None
 
 
 def closing_figures(run: Path) -> dict[str, Any]:
