@@ -13,11 +13,12 @@ Timed is what `instructloop curate` does: reading the file, every stage, freezin
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import random
-import resource
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +26,8 @@ from typing import Any
 
 from instructloop.config import Text
 from instructloop.curate.settings import Curation
-from instructloop.loop.curation import Request, curate_prompts, lengths_by, read_sources
-from instructloop.loop.curation_tables import funnel_table
-from instructloop.text.tokenizer import load_tokenizer
+
+# What needs torch or the database is imported where it is used: each worker reads this file, as it reads the command line.
 
 LONGEST = 512
 """Tokens at which prompts are cut."""
@@ -39,7 +39,9 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="curation-"))
     try:
         made = folder / "prompts.jsonl"
-        _write_prompts(made, args)
+        maker = multiprocessing.get_context("spawn").Process(target=_write_prompts, args=(made, args))
+        maker.start()
+        maker.join()  # its memory is not what is measured
         print(f"{args.prompts:,} prompts made, {made.stat().st_size / 1e6:,.0f} MB; load average before: {os.getloadavg()[0]:.2f}")
         _curate(made, folder / "curated", args)
     finally:
@@ -47,30 +49,55 @@ def main() -> None:
 
 
 def _curate(made: Path, out: Path, args: argparse.Namespace) -> None:
-    start = time.perf_counter()
-    lengths = lengths_by(args.tokenizer, Text())
-    prompts = list(read_sources([made], consent="a licence"))
-    read = time.perf_counter()
-    print(f"reading and checking the file: {read - start:.1f} s")
-    summary = curate_prompts(prompts, Request(out=out, settings=Curation(), lengths=lengths, workers=args.workers))
-    end = time.perf_counter()
     from rich.console import Console
 
+    from instructloop.loop.curation import Request, curate_prompts, lengths_by, read_sources
+    from instructloop.loop.curation_tables import funnel_table
+
+    memory = PeakMemory()
+    memory.start()
+    before, start = _processor_seconds(), time.perf_counter()
+    done: list[float] = []
+    request = Request(out=out, settings=Curation(), lengths=lengths_by(args.tokenizer, Text()), workers=args.workers)
+    prompts = read_sources([made], consent="a licence")
+    summary = curate_prompts(prompts, request, told=lambda _: done.append(time.perf_counter()))
+    end = time.perf_counter()
     Console().print(funnel_table(summary))
     stages = sum(report.seconds for report in summary.stages)
-    print(f"all stages {stages:.1f} s, freezing and writing {end - read - stages:.1f} s, everything {end - start:.1f} s; {args.workers} workers")
-    print(f"processor time: {_processor_seconds():.1f} s, workers and the making of the prompts included")
-    print(f"memory at the peak: {_peak_mb(args.workers):,.0f} MB; load average after: {os.getloadavg()[0]:.2f}")
+    read = done[0] - summary.stages[0].seconds - start
+    print(f"reading {read:.1f} s, all stages {stages:.1f} s, freezing and writing {end - done[-1]:.1f} s, everything {end - start:.1f} s")
+    print(f"processor time {_processor_seconds() - before:.1f} s, load average after: {os.getloadavg()[0]:.2f}")
+    print(f"memory at the peak, {args.workers} workers included: {memory.peak_mb:,.0f} MB")
 
 
-def _peak_mb(workers: int) -> float:
-    """This process at its peak, and as much for each worker as the largest took: no more was in use at any time."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    largest_child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return (own + (workers if workers > 1 else 0) * largest_child) / 1024
+class PeakMemory(threading.Thread):
+    """Looks twice a second at how much memory this process and its children hold, shared pages counted in each (Linux)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb = 0.0
+
+    def run(self) -> None:
+        page = os.sysconf("SC_PAGE_SIZE")
+        while True:
+            held = sum(map(_pages, [os.getpid(), *_children()]))
+            self.peak_mb = max(self.peak_mb, held * page / 1e6)
+            time.sleep(0.5)
+
+
+def _children() -> list[int]:
+    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+def _pages(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except FileNotFoundError:  # it has ended
+        return 0
 
 
 def _processor_seconds() -> float:
+    """Of this process and of those that it has waited for."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
@@ -85,6 +112,8 @@ def _write_prompts(path: Path, args: argparse.Namespace) -> None:
 
 
 def _prompts(rows: list[dict[str, Any]], args: argparse.Namespace, rng: random.Random) -> Iterator[dict[str, str]]:
+    from instructloop.text.tokenizer import load_tokenizer
+
     tokenizer = load_tokenizer(args.tokenizer)
     texts = [tokenizer.decode(ids[:LONGEST]) for ids in tokenizer.encode_batch([row["prompt"] for row in rows])]
     seen: set[str] = set()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.prompts import kept, prompts, removed
+from curate.prompts import kept, prompt, prompts, removed
 from instructloop.curate.duplicates import PrefixIndex, SortedTexts, fold, without_long_prefixes, without_repeats
 
 
@@ -56,6 +56,14 @@ def test_a_long_common_prefix_is_a_share_of_the_shorter_one_and_so_many_characte
     assert removed(stage(prompts(*texts), characters=10, share=1.0)) == {"4": "a long common prefix"}
     assert removed(stage(prompts(*texts), characters=10, share=0.0)) == dict.fromkeys("1234", "a long common prefix")
     assert removed(stage(prompts(*texts), characters=40, share=0.8)) == dict.fromkeys("23", "a long common prefix")
+
+
+def test_parts_of_one_few_shot_prompt_go_together() -> None:
+    start = "The same instruction for all. "
+    asked = [
+        prompt(start + end, id=id_) for id_, end in (("w/shot-1", "a"), ("w/shot-2", "b"), ("v/shot-1", "c"), ("v/shot-2", "d" * 99), ("x", "e"))
+    ]
+    assert list(removed(without_long_prefixes(asked, characters=9, share=0.5))) == ["v/shot-1", "v/shot-2", "x"]
 
 
 words = st.lists(st.sampled_from(["a", "b", "ab", "ba"]), min_size=1, max_size=8).map("".join)

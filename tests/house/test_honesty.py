@@ -19,7 +19,7 @@ TORCH_FREE = ("records", "config", "protocols", "store", "recipes", "lab", "cli"
 
 COMES_WITH_ANOTHER = {"huggingface-hub", "tldextract"}
 """Imported, and never without transformers or presidio-analyzer, which bring them."""
-IMPORTED_AS = {"phonenumberslite": "phonenumbers"}
+IMPORTED_AS = {"argon2-cffi": "argon2", "phonenumberslite": "phonenumbers"}
 """Package -> the name that code imports it by."""
 NEEDED_BY_ANOTHER = {"tensorboard"}
 """Declared, and imported by torch on our behalf."""

@@ -4,15 +4,25 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from instructloop.cli.main import main
 from instructloop.errors import ConfigError, DataError
 from instructloop.loop.curation import Request, choose_stages, curate_prompts, read_released, read_sources
 from instructloop.records import Demonstration, Prompt
+from instructloop.store.database import schema
+from instructloop.store.database.labels import training_prompts
+from instructloop.store.database.leases import lease_next
+from instructloop.store.database.opening import open_store
+from instructloop.store.database.prompts import Consent
+from instructloop.store.database.submissions import submit
+from instructloop.store.database.tasks import NewTask, add_tasks
 from instructloop.store.snapshots import freeze, open_snapshot, read_split
 from instructloop.store.splits import assign_split
+from store_world import MovableClock, World
 
-SHOTS = "Classify the word.\n\nQ: cat\nA: animal\n\nQ: oak\nA: plant\n\nQ: cow\nA: animal"
+INSTRUCTION = "Classify the word: say whether it names an animal, a plant, or a thing that people have made for some purpose of theirs."
+SHOTS = f"{INSTRUCTION}\n\nQ: cat\nA: animal\n\nQ: oak\nA: plant\n\nQ: cow\nA: animal"
 
 
 def _rows() -> list[dict[str, object]]:
@@ -74,6 +84,18 @@ def test_few_shot_prompts_give_prompts_and_demonstrations(tmp_path: Path) -> Non
         ("s/shot-1", "animal", "lena"), ("s/shot-2", "plant", "lena"), ("s/shot-3", "animal", "lena"),
     ]  # fmt: skip
     assert [kept for members in _read(tmp_path / "out" / "prompts").values() for kept in members] == [one.prompt for one in shown]
+
+
+def test_parts_that_come_with_their_whole_are_made_anew_and_alone_they_stay(tmp_path: Path) -> None:
+    asked = [Prompt(id="s", text=SHOTS, user_id="lena", kind="few_shot", consent="c")]
+    stages = choose_stages((), ("length", "language"))
+    curate_prompts(asked, Request(out=tmp_path / "once", stages=stages))
+    parts = [kept for members in _read(tmp_path / "once" / "prompts").values() for kept in members]
+    summary = curate_prompts([*asked, *parts], Request(out=tmp_path / "again", stages=stages))
+    assert summary.came == 1
+    assert [kept for members in _read(tmp_path / "again" / "prompts").values() for kept in members] == parts
+    curate_prompts(parts, Request(out=tmp_path / "alone", stages=stages))
+    assert [kept for members in _read(tmp_path / "alone" / "prompts").values() for kept in members] == parts
 
 
 def test_snapshots_are_sources_too_and_labels_fill_the_table(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,3 +170,55 @@ def test_stages_are_chosen_in_their_order() -> None:
     assert choose_stages((), ("length",))[-2:] == ("split", "few_shot")
     with pytest.raises(ConfigError, match="every stage"):
         choose_stages((), choose_stages((), ()))
+
+
+def test_a_store_is_curated_and_remembers_what_was_made_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "feedback.db"
+    store = open_store(place)
+    world = World(store=store, clock=MovableClock(), place=str(place))
+    for number in range(5):
+        world.prompt(f"Write a poem about month number {number}.", author=world.person("playground", f"user {number}"))
+    world.prompt("Write to anna@example.com.")
+    world.prompt("Keep this for yourself.", consent=Consent(store=True, train=False, version="notice-1"))
+    writing = world.queue("write_prompt")
+    add_tasks(store, world.lead, writing.id, [NewTask(prompt_kind="few_shot", about="moods")])
+    shots = [{"query": "I passed!", "response": "happy"}, {"query": "It rained.", "response": "sad"}]
+    lease = lease_next(store, world.labeler, writing.id)
+    assert lease is not None
+    submit(store, world.labeler, lease.id, {"instruction": "Name the mood.", "shots": shots}, key="1")
+    demonstrating = world.queue("demonstration")
+    asked = next(iter(training_prompts(store, None))).record
+    add_tasks(store, world.lead, demonstrating.id, [NewTask(prompt_id=asked.id)])
+    lease = lease_next(store, world.labeler, demonstrating.id)
+    assert lease is not None
+    submit(store, world.labeler, lease.id, {"text": "January snow."}, key="2")
+    store.close()
+
+    out = tmp_path / "out"
+    assert (
+        main(["curate", "--store", str(place), "--out", str(out), "--omit", "length", "language", "--workers", "1", "--valid", "0", "--test", "0"])
+        == 0
+    )
+    kept = _read(out / "prompts")["train"]
+    assert sorted(one.text for one in kept if one.source == "playground") == sorted(
+        [*(f"Write a poem about month number {number}." for number in range(5)), "Write to [email]."]
+    )
+    assert [one.text for one in read_split(out / "few_shot", "train", Demonstration)] == ["happy", "sad"]
+    sizes = {(row["split"], row["source"]): row["sizes"] for row in json.loads((out / "funnel.json").read_text())["sizes"]}
+    assert sizes["train", "customer"] == {"SFT": 1, "RM": None, "PPO": 6}
+    assert sizes["train", "labeler"] == {"SFT": None, "RM": None, "PPO": 2}
+    capsys.readouterr()
+    store = open_store(place)
+    with store.reading() as connection:
+        known = connection.execute(sa.select(schema.snapshots.c.id)).scalars().all()
+    store.close()
+    assert set(known) == {open_snapshot(out / name).id for name in ("prompts", "few_shot")}
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "--store", str(tmp_path / "none.db"), "--out", str(tmp_path / "out"), "--only", "cap"]) == 2
+    assert main(["curate", "x.jsonl", "--store", "y.db", "--out", str(tmp_path / "out"), "--only", "cap"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no store" in said
+    assert "files and a store are given" in said
+    assert list(tmp_path.iterdir()) == []

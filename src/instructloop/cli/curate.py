@@ -22,6 +22,8 @@ class Curate:
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE ...", help_behavior_hint="")]
     """Files of prompts in any layout known (.jsonl, .json, .gz, .zst, Parquet), or snapshots of prompts."""
+    store: str | None = None
+    """Feedback database whose prompts are curated instead: those that may train. Its labels fill the table of sizes."""
     out: Path
     """New folder for the snapshots, removed.jsonl, funnel.json and report.html."""
     consent: str | None = None
@@ -53,10 +55,12 @@ class Curate:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("curate", Curate, argv)
-    if not asked.sources:
-        raise DataError("no source is given", expected="files or snapshots of prompts, before the flags", remedy="see `instructloop curate --help`")
+    if bool(asked.sources) == bool(asked.store):
+        came = "files and a store are given" if asked.store else "no source is given"
+        raise DataError(came, expected="files or snapshots of prompts before the flags, or --store", remedy="see `instructloop curate --help`")
     if asked.workers < 1:
         raise ConfigError(f"workers is {asked.workers}", expected="at least 1", remedy="1 does all in one process")
+    from instructloop.cli.stores import opened
     from instructloop.loop import curation
     from instructloop.loop.curation_tables import print_stage, print_summary
 
@@ -73,5 +77,10 @@ def main(argv: Sequence[str]) -> None:
         command=shlex.join(["instructloop", "curate", *argv]),
         data_sets={name: curation.read_data_set(folder) for name, folder in labels.items() if folder},
     )
-    prompts = curation.read_sources(asked.sources, consent=asked.consent, layout=asked.layout)
-    print_summary(curation.curate_prompts(prompts, request, told=print_stage), asked.out)
+    if asked.store:
+        with opened(asked.store) as store:
+            summary = curation.curate_store(store, request, told=print_stage)
+    else:
+        prompts = curation.read_sources(asked.sources, consent=asked.consent, layout=asked.layout)
+        summary = curation.curate_prompts(prompts, request, told=print_stage)
+    print_summary(summary, asked.out)

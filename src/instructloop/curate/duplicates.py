@@ -11,6 +11,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 
+from instructloop.curate.few_shot import whole_of
 from instructloop.curate.pii.view import ZERO_WIDTH
 from instructloop.curate.verdicts import Removed, Verdict
 from instructloop.records import Prompt
@@ -36,21 +37,17 @@ def without_repeats(prompts: Iterable[Prompt]) -> Iterator[Verdict]:
 def without_long_prefixes(prompts: Iterable[Prompt], *, characters: int, share: float) -> Iterator[Verdict]:
     """Of prompts that begin alike the first stays: alike for `characters` or more, and for `share` of the shorter one or more.
 
-    Each prompt is compared with O(log n) others.
+    Each prompt is compared with O(log n) others. Parts of one few-shot prompt (`few_shot.whole_of`) begin alike by their making:
+    what becomes of the first of them becomes of all.
     """
     groups: dict[str, PrefixIndex] = {}
+    decided: dict[str, str | None] = {}
     for prompt in prompts:
-        text = fold(prompt.text)
-        if len(text) < characters:
-            yield prompt
-            continue
-        index = groups.setdefault(text[:characters], PrefixIndex(share))
-        known = index.find(text)
-        if known is None:
-            index.add(text, prompt.id)
-            yield prompt
-        else:
-            yield Removed(prompt, "a long common prefix", f"with prompt {known}")
+        whole = whole_of(prompt.id)
+        known = decided[whole] if whole in decided else _find_or_add(groups, prompt, characters, share)
+        if whole is not None:
+            decided[whole] = known
+        yield prompt if known is None else Removed(prompt, "a long common prefix", f"with prompt {known}")
 
 
 def fold(text: str) -> str:
@@ -59,6 +56,18 @@ def fold(text: str) -> str:
         return text.strip().lower()
     bare = unicodedata.normalize("NFD", text.translate(_NO_WIDTH)).casefold()
     return unicodedata.normalize("NFC", bare).strip()
+
+
+def _find_or_add(groups: dict[str, "PrefixIndex"], prompt: Prompt, characters: int, share: float) -> str | None:
+    """The id of a kept prompt that is alike; where there is none the prompt is kept from now on."""
+    text = fold(prompt.text)
+    if len(text) < characters:
+        return None
+    index = groups.setdefault(text[:characters], PrefixIndex(share))
+    known = index.find(text)
+    if known is None:
+        index.add(text, prompt.id)
+    return known
 
 
 class PrefixIndex:

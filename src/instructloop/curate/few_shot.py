@@ -20,6 +20,8 @@ from instructloop.records import Demonstration, Prompt
 
 MARKERS: Sequence[tuple[str, str]] = (("Query:", "Response:"), ("Input:", "Output:"), ("Q:", "A:"))
 """What may stand before the two halves of an example."""
+PART = "/shot-"
+"""What stands in the id of a part between the id of the whole and the number of the example that it asks."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,15 @@ def expand(prompt: Prompt) -> list[Demonstration]:
     return [] if shots is None else list(_leave_one_out(prompt, shots))
 
 
+def whole_of(prompt_id: str) -> str | None:
+    """The id of the few-shot prompt of which this one is a part; None for a prompt that is no part."""
+    whole, part, _ = prompt_id.rpartition(PART)
+    return whole if part else None
+
+
 def _leave_one_out(prompt: Prompt, shots: FewShot) -> Iterator[Demonstration]:
     for index, (_, response) in enumerate(shots.examples):
-        asked = replace(prompt, id=f"{prompt.id}/shot-{index + 1}", text=shots.without(index))
+        asked = replace(prompt, id=f"{prompt.id}{PART}{index + 1}", text=shots.without(index))
         yield Demonstration(prompt=asked, text=response, labeler_id=prompt.user_id, provenance=prompt.provenance)
 
 

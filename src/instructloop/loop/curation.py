@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from instructloop.config import Text
+from instructloop.curate.few_shot import whole_of
 from instructloop.curate.funnel import Curated, StageReport, Tools, run_funnel
 from instructloop.curate.length import Lengths
 from instructloop.curate.settings import STAGES, Curation, StageName
@@ -30,6 +31,9 @@ from instructloop.evals.report.curation_page import CurationSummary, write_curat
 from instructloop.loop.freezing import source_of
 from instructloop.records import RECORDS, Prompt
 from instructloop.store.conversion import IMPORTED
+from instructloop.store.database.freezing import SplitOf, by_user, prompt_of, register_snapshot
+from instructloop.store.database.labels import Labeled, training_demonstrations, training_prompts, training_rankings
+from instructloop.store.database.opening import Store
 from instructloop.store.durable import sync
 from instructloop.store.jsonl import read_lines, write_jsonl
 from instructloop.store.layouts import read_prompts
@@ -67,7 +71,7 @@ def curate_prompts(prompts: Iterable[Prompt], request: Request, *, told: Callabl
     split_of = partial(assign_split, fractions=settings.fractions, seed=settings.seed)
     with text_map(request.workers) as apply:
         tools = Tools(split_of=split_of, lengths=request.lengths, apply=apply, released=request.released)
-        curated = run_funnel(_once_each(prompts), settings, tools, stages=request.stages, told=told)
+        curated = run_funnel(_wholes(prompts), settings, tools, stages=request.stages, told=told)
     _require_some(curated)
     summary = CurationSummary(
         stages=curated.stages,
@@ -79,6 +83,22 @@ def curate_prompts(prompts: Iterable[Prompt], request: Request, *, told: Callabl
         command=request.command,
     )
     _write(curated, summary, request)
+    return summary
+
+
+def curate_store(store: Store, request: Request, *, told: Callable[[StageReport], None] = lambda _: None) -> CurationSummary:
+    """Curate everything in a feedback database that may train; its labels fill the table of sizes, and the store remembers the snapshots.
+
+    Raises what `curate_prompts` raises.
+    """
+    split_of = by_user(request.settings.fractions, seed=request.settings.seed)
+    labels: dict[DataSet, Splits] = {"SFT": _by_split(training_demonstrations(store, None), split_of)}
+    labels["RM"] = _by_split(training_rankings(store, None), split_of)
+    prompts = (labeled.record for labeled in training_prompts(store, None))
+    summary = curate_prompts(prompts, replace(request, data_sets=labels), told=told)
+    for folder in ("prompts", "few_shot"):
+        if (request.out / folder).exists():
+            register_snapshot(store, None, request.out / folder)
     return summary
 
 
@@ -137,6 +157,14 @@ def lengths_by(tokenizer: str, text: Text) -> Lengths:
     return plain if text.template == "plain" else chat
 
 
+def _by_split(labels: Iterable[Labeled], split_of: SplitOf) -> dict[str, list[Any]]:
+    splits: dict[str, list[Any]] = {}
+    for labeled in labels:
+        if (split := split_of(prompt_of(labeled.record))) is not None:
+            splits.setdefault(split, []).append(labeled.record)
+    return splits
+
+
 def _with_consent(prompt: Prompt, consent: str | None) -> Prompt:
     return replace(prompt, consent=consent) if prompt.consent in (None, IMPORTED) else prompt
 
@@ -146,13 +174,14 @@ def _read_snapshot(folder: Path) -> Iterator[Prompt]:
         yield from read_split(folder, split, Prompt)
 
 
-def _once_each(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-    seen: set[str] = set()
+def _wholes(prompts: Iterable[Prompt]) -> list[Prompt]:
+    """Each prompt once; parts of a few-shot prompt, of an earlier curation, are left out where the whole is there: they are made anew."""
+    by_id: dict[str, Prompt] = {}
     for prompt in prompts:
-        if prompt.id in seen:
+        if prompt.id in by_id:
             raise DataError(f"the prompt id {prompt.id!r} comes twice", expected="every id once", remedy="leave one of the two sources out")
-        seen.add(prompt.id)
-        yield prompt
+        by_id[prompt.id] = prompt
+    return [prompt for prompt in by_id.values() if whole_of(prompt.id) not in by_id]
 
 
 def _require_some(curated: Curated) -> None:
