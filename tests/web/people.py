@@ -1,8 +1,8 @@
 """Browsers of people: logged in, with the form token of their pages."""
 
 import re
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastapi.testclient import TestClient
 

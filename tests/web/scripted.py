@@ -1,19 +1,25 @@
 """Completers that say what they are told to, and a site around them: in this process, or behind a real socket."""
 
+import atexit
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
+import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
 from instructloop.errors import Busy, ContextExceeded, ModelUnavailable
 from instructloop.protocols import Completer, CompletionChunk, CompletionRequest
 from instructloop.records import conversation_text
-from instructloop.store.database.accounts import create_account
+from instructloop.store.database import schema
+from instructloop.store.database.accounts import account_by_id, create_account, list_accounts
 from instructloop.store.database.api_keys import create_key
 from instructloop.store.database.opening import Store, open_store
 from instructloop.store.database.prompts import Consent
@@ -23,6 +29,10 @@ from instructloop.web.settings import SiteSettings
 
 PASSWORD = "seven plain words that nobody knows"
 LOGPROB = -0.25
+PEOPLE: tuple[tuple[str, Role], ...] = (
+    ("ada", "playground"), ("bob", "playground"), ("administrator", "administrator"), ("lead", "lead"),
+    ("labeler", "labeler"), ("researcher", "researcher"),
+)  # fmt: skip
 
 
 @dataclass
@@ -111,17 +121,35 @@ class Stage:
 
 def stage(folder: Path, *, models: Mapping[str, Script] | None = None, settings: SiteSettings | None = None) -> Stage:
     """A site on a new store in `folder`, with two playground users, and one person of every other role named after it."""
+    shutil.copy(_populated(), folder / "feedback.db")
     store = open_store(folder / "feedback.db")
     given = {"first": Script(), "second": Script()} if models is None else models
     completers: dict[str, Completer] = dict(given)
     made = Stage(store, make_app(store, completers, settings or SiteSettings()), given)
-    roles: tuple[tuple[str, Role], ...] = (
-        ("ada", "playground"), ("bob", "playground"), ("administrator", "administrator"), ("lead", "lead"),
-        ("labeler", "labeler"), ("researcher", "researcher"),
-    )  # fmt: skip
-    for name, role in roles:
-        made.people[name] = create_account(store, None, name=name, role=role, password=PASSWORD)
+    administrator = account_by_id(store, _ids()["administrator"])
+    made.people = {account.name: account for account in list_accounts(store, administrator)}
     return made
+
+
+@cache
+def _populated() -> Path:
+    """A store with people, made once and copied: migrations take longer than most tests."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    store = open_store(folder / "feedback.db")
+    for name, role in PEOPLE:
+        create_account(store, None, name=name, role=role, password=PASSWORD)
+    store.close()
+    return folder / "feedback.db"
+
+
+@cache
+def _ids() -> Mapping[str, str]:
+    store = open_store(_populated())
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(schema.accounts.c.name, schema.accounts.c.id)).all()
+    store.close()
+    return {row.name: row.id for row in rows}
 
 
 @contextmanager

@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = {
     "lineage": "the people whose data is inside a checkpoint",
     "backup": "a copy of a feedback store while it is in use",
     "restore": "a feedback store from such a copy",
+    "serve": "the site: playground, API, accounts",
     "doctor": "what this machine can do, and what is missing",
 }
 """Verb -> what it does, in the order of the loop."""

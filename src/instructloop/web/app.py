@@ -5,15 +5,16 @@ app = make_app(open_store("feedback.db"), {"my-model": completer}, SiteSettings(
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import exc
+from starlette.exceptions import HTTPException
 
 import instructloop
 from instructloop.errors import AccessDenied, Busy, Conflict, DataError, ModelUnavailable, NotFound, NotSignedIn, UserError
@@ -27,7 +28,7 @@ from instructloop.web.pages import account, entrance, health, own_data, people, 
 from instructloop.web.refusals import Refusal, refuse, wants_page
 from instructloop.web.settings import SiteSettings
 from instructloop.web.site import new_site
-from instructloop.web.visits import checked_visit, to_login
+from instructloop.web.visits import checked_visit, to_login, visit_of
 
 LOG = logging.getLogger(__name__)
 PAGES = (entrance.router, playground.router, own_data.router, account.router, people.router)
@@ -55,8 +56,6 @@ def make_app(store: Store, completers: Mapping[str, Completer], settings: SiteSe
     app.mount("/static", _Static(directory=str(files("instructloop.web").joinpath("static"))), name="static")
     for kind in (Refusal, HTTPException, RequestValidationError, UserError, Busy, ModelUnavailable, exc.OperationalError, exc.TimeoutError):
         app.add_exception_handler(kind, _handle)
-    app.add_exception_handler(404, _handle)
-    app.add_exception_handler(405, _handle)
     # Added last is outermost.
     app.add_middleware(SameOrigin)
     app.add_middleware(WholeBody, settings=settings)
@@ -79,7 +78,13 @@ def _handle(request: Request, error: Exception) -> Response:
     refusal = _refusal(request, error)
     if refusal.name == "needs_login" and wants_page(request) and request.method == "GET":
         return to_login(request)
-    return refuse(request, refusal)
+    if wants_page(request):
+        with suppress(exc.SQLAlchemyError):  # who is logged in is still so on a page that tells of a mistake
+            visit_of(request)
+    response = refuse(request, refusal)
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
 
 
 def _refusal(request: Request, error: Exception) -> Refusal:
@@ -96,9 +101,8 @@ def _refusal(request: Request, error: Exception) -> Refusal:
         return Refusal(409, "conflict", problem=told(error))
     if isinstance(error, DataError):
         return Refusal(400, "invalid", problem=told(error))
-    status = getattr(error, "status_code", None)
-    if status is not None:
-        return Refusal(status, STATUSES.get(status, "bad_request"))
+    if isinstance(error, HTTPException):
+        return Refusal(error.status_code, STATUSES.get(error.status_code, "bad_request"))
     return refusal_of(error) or Refusal(500, "internal")
 
 

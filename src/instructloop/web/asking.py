@@ -1,5 +1,6 @@
 """From what somebody asks to what a completer is told: the model, the limits, and what goes wrong in between."""
 
+import math
 from collections.abc import Sequence
 
 from instructloop.errors import Busy, ContextExceeded, ModelUnavailable, UserError
@@ -31,7 +32,7 @@ def take_turn(site: Site, account: Account, num_answers: int) -> None:
     """Count answers against the account's share; `Refusal` 429 with the time to wait if it is used up."""
     wait = site.asked.take(account.id, num_answers)
     if wait:
-        raise Refusal(429, "rate_limit_exceeded", retry_after=wait, limit=site.asked.limit, seconds=round(wait + 0.5))
+        raise Refusal(429, "rate_limit_exceeded", retry_after=wait, limit=site.asked.limit, seconds=math.ceil(wait))
 
 
 def seeds(seed: int, count: int) -> Sequence[int]:

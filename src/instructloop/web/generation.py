@@ -90,16 +90,20 @@ class _Running:
     def _run(self) -> None:
         try:
             self._chunks = self._completer.complete(self._request)
-            for chunk in self._chunks:
-                if self._cancelled.is_set():
-                    break
-                self._tell((self._index, chunk))
+            if not self._cancelled.is_set():
+                self._hand_on(self._chunks)
         except Exception as error:
             self._tell(error)
         finally:
             if self._chunks is not None:
                 _close(self._chunks)
             self._tell(None)
+
+    def _hand_on(self, chunks: Iterator[CompletionChunk]) -> None:
+        for chunk in chunks:
+            if self._cancelled.is_set():
+                return
+            self._tell((self._index, chunk))
 
     def _tell(self, what: Any) -> None:
         try:

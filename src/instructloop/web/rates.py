@@ -17,16 +17,6 @@ class RateLimit:
         self._events: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = Lock()
 
-    def wait(self, name: str, cost: int = 1) -> float:
-        """Seconds until `cost` more events would be allowed; 0 if they are now."""
-        with self._lock:
-            return self._wait(self._recent(name), cost)
-
-    def record(self, name: str, cost: int = 1) -> None:
-        """Count events that happened."""
-        with self._lock:
-            self._recent(name).extend([self._clock()] * cost)
-
     def take(self, name: str, cost: int = 1) -> float:
         """Count `cost` events if they are allowed and return 0, else the seconds to wait."""
         with self._lock:
@@ -36,10 +26,11 @@ class RateLimit:
                 events.extend([self._clock()] * cost)
             return wait
 
-    def forget(self, name: str) -> None:
-        """Begin anew for a name: a right password clears the wrong ones before it."""
+    def give_back(self, name: str) -> None:
+        """Uncount the latest event: it turned out to be none of those that are limited."""
         with self._lock:
-            self._events.pop(name, None)
+            if events := self._recent(name):
+                events.pop()
 
     def _recent(self, name: str) -> deque[float]:
         events = self._events.setdefault(name, deque())

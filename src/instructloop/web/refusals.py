@@ -1,5 +1,6 @@
 """How the site says no: one exception, shown as a page to a browser and as OpenAI's error object to a client of the API."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ class Refusal(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """`Retry-After` in whole seconds where waiting helps, and the scheme of the key where one is missing."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after + 0.5)))}
+        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
         return {**headers, "WWW-Authenticate": "Bearer"} if self.status == 401 else headers
 
     def to_json(self) -> dict[str, Any]:

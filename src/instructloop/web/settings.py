@@ -31,11 +31,11 @@ class SiteSettings:
     max_running: int = 64
     """Answers being made or waiting for the model at one time; more are told to come back."""
     login_failures: int = 5
-    """Wrong passwords for one name within `login_window` before that name has to wait; four times as many for one address."""
+    """Wrong passwords for one name from one address within `login_window` before they have to wait; four times as many for one address,
+    twenty times as many for one name."""
     login_window: float = 300.0
     answers_per_minute: int = 60
     """Answers that one account may ask for."""
-    session_days: int = 14
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 1 << 16:

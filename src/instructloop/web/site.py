@@ -51,8 +51,11 @@ class Site:
     completers: Mapping[str, Completer]
     settings: SiteSettings
     answers: Answers
-    failures_by_name: RateLimit
+    failures: RateLimit
+    """Wrong passwords for one name from one address."""
     failures_by_address: RateLimit
+    failures_by_name: RateLimit
+    """From everywhere together: so many that nobody can keep somebody else out from one address."""
     asked: RateLimit
     notes: Notes = field(default_factory=Notes)
     keeping: Keeping = field(default_factory=Keeping)
@@ -66,8 +69,9 @@ def new_site(store: Store, completers: Mapping[str, Completer], settings: SiteSe
         completers=completers,
         settings=settings,
         answers=Answers(settings.max_running),
-        failures_by_name=RateLimit(settings.login_failures, settings.login_window),
+        failures=RateLimit(settings.login_failures, settings.login_window),
         failures_by_address=RateLimit(4 * settings.login_failures, settings.login_window),
+        failures_by_name=RateLimit(20 * settings.login_failures, settings.login_window),
         asked=RateLimit(settings.answers_per_minute, MINUTE),
     )
 

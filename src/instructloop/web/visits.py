@@ -9,14 +9,14 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
-from instructloop.store.database.roles import Account, Role
-from instructloop.store.database.sessions import Session, session_of
+from instructloop.store.database.roles import Account
+from instructloop.store.database.sessions import LIFETIME, Session, session_of
 from instructloop.web.guards import SAFE
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
@@ -82,15 +82,9 @@ Person = Annotated[Account, Depends(logged_in)]
 Here = Annotated[Session, Depends(here)]
 
 
-def demand(account: Account, roles: tuple[Role, ...]) -> None:
-    """`Refusal` 403 unless the account has one of the roles."""
-    if account.role not in roles:
-        raise Refusal(403, "no_access")
-
-
 def set_session(request: Request, response: Response, token: str) -> None:
     """Give the browser its session. Whatever token it brought is worth nothing any more, nor is any form loaded before."""
-    _set(request, response, "session", token, site_of(request).settings.session_days * DAY)
+    _set(request, response, "session", token, round(LIFETIME.total_seconds()))
     response.delete_cookie(_cookie(request, "visitor"), path="/", secure=_secure(request), httponly=True, samesite="lax")
 
 
@@ -114,8 +108,7 @@ def local_path(target: str | None) -> str:
     """A path on this site to go to next; "/" for anything that could lead elsewhere."""
     if not target or not target.startswith("/") or target.startswith("//") or "\\" in target or not target.isprintable():
         return "/"
-    address = urlsplit(target)
-    return "/" if address.scheme or address.netloc else target
+    return target
 
 
 def to_login(request: Request) -> Response:

@@ -103,6 +103,7 @@ async def _events(site: Site, asked: Asked, shape: Shape, pieces: AsyncGenerator
     """The events of a stream. What goes wrong now can only be said inside it, as OpenAI does."""
     with_usage = asked.body.stream_options is not None and asked.body.stream_options.include_usage
     extra: dict[str, Any] = {"usage": None} if with_usage else {}
+    kept: asyncio.Task[None] | None = None
     try:
         for answer in answers:
             for opening in shape.opening(answer.index):
@@ -111,16 +112,19 @@ async def _events(site: Site, asked: Asked, shape: Shape, pieces: AsyncGenerator
             async for index, chunk in pieces:
                 answers[index].add(chunk)
                 yield event(shape.chunk(answers[index], chunk) | extra)
-    except Exception as error:
-        yield event((refusal_of(error) or Refusal(500, "internal")).to_json())
-        if refusal_of(error) is None:
-            raise
-    else:
         if with_usage:
             yield event(shape.closing(usage_of(answers, per_prompt=asked.per_prompt)))
+        kept = _keep(site, asked, answers)
+        await asyncio.shield(kept)
         yield DONE
+    except Exception as error:
+        refusal = refusal_of(error) or Refusal(500, "internal")
+        yield event(refusal.to_json())
+        if refusal.status == 500:
+            raise
     finally:
-        _keep(site, asked, answers)
+        if kept is None:
+            _keep(site, asked, answers)
 
 
 def _keep(site: Site, asked: Asked, answers: list[Answer]) -> asyncio.Task[None]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(max_length=200_000)]
+Filled = Annotated[str, Field(max_length=200_000, pattern=r"^[^\x00]*[^\s\x00-\x1f\x85][^\x00]*$")]
+"""Not blank, and without NUL, which no database keeps."""
 Stops = (
     Annotated[str, Field(min_length=1, max_length=100)] | Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=4)]
 )
@@ -36,7 +38,7 @@ class Generation(Strict):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, description="Share of the likeliest tokens to draw from; 1 if not given.")
     n: Annotated[int, Field(ge=1, le=128)] | None = Field(default=None, description="Answers to each prompt; 1 if not given.")
     stop: Stops | None = Field(default=None, description="Up to four texts that end the answer; they are not part of it.")
-    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = Field(default=None, description="The same seed gives the same answer.")
+    seed: Annotated[int, Field(ge=-(2**53), le=2**53)] | None = Field(default=None, description="The same seed gives the same answer.")
     stream: bool | None = Field(default=None, description="Send the answer as server-sent events while it is made.")
     stream_options: StreamOptions | None = None
     user: Name | None = Field(default=None, description="Whose prompt this is: counted for the limit of prompts per user.")
@@ -69,7 +71,7 @@ class Generation(Strict):
 class CompletionCreate(Generation):
     """`POST /v1/completions`: text that goes on from a prompt."""
 
-    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=16)] = Field(description="One prompt, or several answered together.")
+    prompt: Filled | Annotated[list[Filled], Field(min_length=1, max_length=16)] = Field(description="One prompt, or several answered together.")
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Longest answer in tokens; 16 if not given.")
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = Field(
         default=None, description="Give the log-probability of every token of the answer, and of so many of the likeliest at its place."

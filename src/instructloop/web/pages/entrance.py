@@ -1,5 +1,6 @@
 """Coming in and going out: the start page, logging in and out, accepting an invitation, the colours."""
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -11,7 +12,7 @@ from instructloop.store.database.roles import Account
 from instructloop.store.database.sessions import sign_in, sign_out, start_session
 from instructloop.web.refusals import Refusal
 from instructloop.web.rendering import THEMES, page
-from instructloop.web.site import Site, site_of
+from instructloop.web.site import site_of
 from instructloop.web.texts import text
 from instructloop.web.visits import clear_session, local_path, see_other, session_token, set_session, visit_of
 
@@ -37,12 +38,13 @@ def login_page(request: Request, to: str = "/") -> Response:
 def log_in(request: Request, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "", to: Annotated[str, Form()] = "/") -> Response:
     """A new session. Wrong passwords are counted for the name and for the address, whichever is tried too often."""
     site, target = site_of(request), local_path(to)
-    _count_failures(site, request, name)
+    attempt = _Attempt(request, name)
+    attempt.count()
     try:
         token, _ = sign_in(site.store, name, password, client=_client(request))
     except (NotSignedIn, DataError):
         return page(request, "login.html", status=401, target=target, name=name, problem=text("login.failed"))
-    site.failures_by_name.forget(_counted(name))
+    attempt.succeeded()
     return _start(request, token, target)
 
 
@@ -92,16 +94,23 @@ def choose_theme(request: Request, theme: Annotated[str, Form()] = "auto", to: A
     return response
 
 
-def _count_failures(site: Site, request: Request, name: str) -> None:
-    """Count the attempt before the password is looked at, so that many at once cannot slip through together."""
-    address = request.client.host if request.client else ""
-    wait = site.failures_by_name.take(_counted(name)) or site.failures_by_address.take(address)
-    if wait:
-        raise Refusal(429, "wait", retry_after=wait, seconds=round(wait + 0.5))
+class _Attempt:
+    """One try at a password, counted as a failure before it is looked at, so that many at once cannot slip through together."""
 
+    def __init__(self, request: Request, name: str) -> None:
+        site, name, address = site_of(request), name.strip().lower()[:200], request.client.host if request.client else ""
+        self._limits = ((site.failures, f"{address} {name}"), (site.failures_by_address, address), (site.failures_by_name, name))
 
-def _counted(name: str) -> str:
-    return name.strip().lower()[:200]
+    def count(self) -> None:
+        """`Refusal` 429 where one of the limits is reached."""
+        for limit, counted in self._limits:
+            if wait := limit.take(counted):
+                raise Refusal(429, "wait", retry_after=wait, seconds=math.ceil(wait))
+
+    def succeeded(self) -> None:
+        """It was no failure after all."""
+        for limit, counted in self._limits:
+            limit.give_back(counted)
 
 
 def _start(request: Request, token: str, target: str) -> Response:

@@ -7,19 +7,18 @@ from fastapi.responses import Response
 
 from instructloop.store.database.accounts import list_accounts
 from instructloop.store.database.invitations import BY_LEADS, LIFETIME, invite, list_invitations, revoke_invitation
-from instructloop.store.database.roles import LEADING, ROLES, known_role
+from instructloop.store.database.roles import ROLES, known_role
 from instructloop.web.rendering import page
 from instructloop.web.site import site_of
 from instructloop.web.texts import text
-from instructloop.web.visits import Here, Person, demand, see_other
+from instructloop.web.visits import Here, Person, see_other
 
 router = APIRouter(prefix="/people")
 
 
 @router.get("")
 def people_page(request: Request, me: Person) -> Response:
-    """Accounts and open invitations."""
-    demand(me, LEADING)
+    """Accounts and open invitations; the store refuses those who may not see them."""
     store = site_of(request).store
     roles = [role for role in reversed(ROLES) if me.role == "administrator" or role in BY_LEADS]
     return page(request, "people.html", accounts=list_accounts(store, me), invitations=list_invitations(store, me), roles=roles)

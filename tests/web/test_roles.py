@@ -1,0 +1,181 @@
+"""Every route for every role, on one's own things and on another's. A route that is not in the table fails the test."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from instructloop.store.database.api_keys import create_key, list_keys
+from instructloop.store.database.invitations import invite, list_invitations
+from instructloop.store.database.prompts import Consent, NewPrompt, read_prompt, record_generation, submit_prompt
+from instructloop.store.database.sessions import list_sessions, start_session
+from instructloop.web.api import routes as api
+from instructloop.web.app import PAGES
+from instructloop.web.pages import health
+from web.people import Browser, browsing
+from web.scripted import Stage
+
+EVERYBODY = ("ada", "bob", "labeler", "researcher", "lead", "administrator")
+RUNNING = ("lead", "administrator")
+TO_LOGIN = 303
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a route answers: to visitors, to those who may (`allowed`), to other people, and about another person's thing."""
+
+    visitor: int
+    allowed: int
+    may: tuple[str, ...] = EVERYBODY
+    refused: int = 403
+    foreign: int | None = None
+    """Status when ada asks for what is bob's; None where nothing belongs to anybody."""
+    body: Callable[["Things"], dict[str, Any]] = lambda _: {}
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Things:
+    """What one person owns."""
+
+    prompt: str
+    answer: str
+    key: str
+    session: str
+    invitation: str
+    token: str
+
+    def path(self, template: str) -> str:
+        """The address of a route about these things."""
+        known = {"/sessions/": self.session, "/keys/": self.key, "/invitations/": self.invitation}
+        id_ = next((value for word, value in known.items() if word in template), self.prompt)
+        return template.replace("{id}", id_).replace("{token}", self.token).replace("{model:path}", "first")
+
+
+def asking(things: Things) -> dict[str, Any]:
+    return {
+        "prompt": "x", "models": ["first"], "temperature": 1, "top_p": 1, "max_tokens": 1, "store": False, "train": False, "notice": "1",
+    }  # fmt: skip
+
+
+RULES: dict[tuple[str, str], Rule] = {
+    ("GET", "/"): Rule(303, 303),
+    ("GET", "/login"): Rule(200, 303),
+    ("POST", "/login"): Rule(401, 401),
+    ("POST", "/logout"): Rule(303, 303),
+    ("GET", "/invitation/{token}"): Rule(200, 200),
+    ("POST", "/invitation/{token}"): Rule(400, 400),
+    ("POST", "/theme"): Rule(303, 303),
+    ("GET", "/playground"): Rule(TO_LOGIN, 200),
+    ("POST", "/playground/answers"): Rule(401, 200, body=asking, json=True),
+    ("POST", "/playground/thumbs"): Rule(
+        401, 200, foreign=403, json=True, body=lambda things: {"prompt": things.prompt, "answer": things.answer, "up": True}
+    ),
+    ("POST", "/playground/comparisons"): Rule(
+        401, 200, foreign=403, json=True, body=lambda things: {"prompt": things.prompt, "answers": [things.answer] * 2, "better": None}
+    ),
+    ("GET", "/data"): Rule(TO_LOGIN, 200),
+    ("GET", "/data/download"): Rule(TO_LOGIN, 200),
+    ("POST", "/data/{id}/withdraw"): Rule(401, 303, foreign=404),
+    ("POST", "/data/{id}/delete"): Rule(401, 303, foreign=404),
+    ("POST", "/data/delete"): Rule(401, 303),
+    ("GET", "/account"): Rule(TO_LOGIN, 200),
+    ("POST", "/account/password"): Rule(401, 400),
+    ("POST", "/account/sessions/{id}/end"): Rule(401, 303, foreign=403),
+    ("POST", "/account/keys"): Rule(401, 303, body=lambda _: {"name": "x"}),
+    ("POST", "/account/keys/{id}/revoke"): Rule(401, 303, foreign=403),
+    ("GET", "/people"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/people/invitations"): Rule(401, 303, may=RUNNING, body=lambda _: {"role": "labeler"}),
+    ("POST", "/people/invitations/{id}/withdraw"): Rule(401, 303, may=RUNNING),
+    ("GET", "/health"): Rule(200, 200),
+    ("GET", "/health/ready"): Rule(200, 200),
+    # The API knows keys alone: a session opens nothing there.
+    ("GET", "/v1/models"): Rule(401, 401),
+    ("GET", "/v1/models/{model:path}"): Rule(401, 401),
+    ("POST", "/v1/completions"): Rule(401, 401, json=True, body=lambda _: {"model": "first", "prompt": "x"}),
+    ("POST", "/v1/chat/completions"): Rule(401, 401, json=True, body=lambda _: {"model": "first", "messages": [{"role": "user", "content": "x"}]}),
+}
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    for router in (*PAGES, health.router, api.router):
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            yield from ((method, route.path) for method in route.methods)
+
+
+def things_of(site: Stage, name: str) -> Things:
+    person, administrator = site.people[name], site.people["administrator"]
+    prompt = submit_prompt(site.store, person, NewPrompt(text=f"of {name}", consent=Consent(store=True, train=True, version="1")))
+    answer = record_generation(site.store, person, prompt.id, text="x", model="first", sampling={}, finish_reason="stop")
+    _, key = create_key(site.store, person, name="x", scopes=("generate",))
+    _, session = start_session(site.store, person)
+    token, invitation = invite(site.store, administrator, "playground")
+    return Things(prompt.id, answer.id, key.id, session.id, invitation.id, token)
+
+
+def ask(browser: Browser, method: str, template: str, rule: Rule, things: Things) -> int:
+    path, body = things.path(template), rule.body(things)
+    if method == "GET":
+        return browser.http.get(path, follow_redirects=False).status_code
+    return (browser.send(path, body) if rule.json else browser.submit(path, **body)).status_code
+
+
+def test_every_route_is_in_the_table(site: Stage) -> None:
+    assert set(routes()) == set(RULES)
+    others = {getattr(route, "path", None) for route in site.app.routes} - {None}
+    assert others == {"/openapi.json", "/static"}
+    assert all(set(methods) <= {"get", "post"} for methods in site.app.openapi()["paths"].values())
+
+
+@pytest.mark.parametrize("who", [None, *EVERYBODY])
+def test_who_may_do_what(site: Stage, who: str | None) -> None:
+    found, expected = {}, {}
+    for (method, template), rule in RULES.items():
+        with browsing(site, who) as browser:
+            things = things_of(site, who or "ada")
+            found[method, template] = ask(browser, method, template, rule, things)
+        expected[method, template] = rule.visitor if who is None else rule.allowed if who in rule.may else rule.refused
+    assert found == expected
+
+
+def test_what_belongs_to_another_stays_as_it_was(site: Stage) -> None:
+    bob, administrator = site.people["bob"], site.people["administrator"]
+    for (method, template), rule in RULES.items():
+        if rule.foreign is None:
+            continue
+        things = things_of(site, "bob")
+        for who in ("ada", "researcher", "lead"):
+            with browsing(site, who) as browser:
+                assert ask(browser, method, template, rule, things) == rule.foreign, (who, template)
+        kept = read_prompt(site.store, bob, things.prompt)
+        assert (kept.text, kept.may_train) == ("of bob", True)
+        assert things.key in {key.id for key in list_keys(site.store, bob, bob.id)}
+        assert things.session in {session.id for session in list_sessions(site.store, bob, bob.id)}
+        assert things.invitation in {invitation.id for invitation in list_invitations(site.store, administrator)}
+
+
+def test_another_person_s_prompt_does_not_open(site: Stage) -> None:
+    things = things_of(site, "bob")
+    for who in ("ada", "administrator"):
+        with browsing(site, who) as browser:
+            assert browser.http.get(f"/playground?prompt={things.prompt}").status_code == 404
+
+
+def test_leads_invite_to_some_roles_only(site: Stage) -> None:
+    with browsing(site, "lead") as browser:
+        for role, status in (("labeler", 303), ("playground", 303), ("lead", 403), ("administrator", 403), ("king", 400)):
+            assert browser.submit("/people/invitations", role=role).status_code == status
+
+
+def test_a_disabled_person_is_out_at_once(site: Stage) -> None:
+    from instructloop.store.database.accounts import disable_account
+
+    key = site.key("ada")
+    with browsing(site, "ada") as browser, TestClient(site.app, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as program:
+        disable_account(site.store, site.people["administrator"], site.people["ada"].id)
+        assert browser.http.get("/account", follow_redirects=False).status_code == 303
+        assert program.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 401

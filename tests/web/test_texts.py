@@ -1,0 +1,63 @@
+"""Every text that people read is in the catalogue, every text of the catalogue is read, and templates hold none of their own."""
+
+import ast
+import re
+from pathlib import Path
+
+import instructloop.web
+from instructloop.web.texts import catalogue
+
+WEB = Path(instructloop.web.__file__).parent
+TEMPLATES = sorted((WEB / "templates").glob("*.html"))
+SCRIPTS = sorted((WEB / "static").glob("*.js"))
+PREFIXED = ("nav.", "roles.", "roles_hint.", "theme.", "data.from_", "playground.example_", "errors.")
+"""Looked up with a name put together from these."""
+
+
+def test_templates_hold_no_words() -> None:
+    for path in TEMPLATES:
+        text = re.sub(r"\{% block main_class %\}\w+", "", path.read_text())
+        text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.DOTALL)
+        text = re.sub(r"<[^>]*>", " ", text)
+        assert re.findall(r"[A-Za-z]{2,}", text) == [], path.name
+
+
+def test_attributes_that_are_read_aloud_hold_none_either() -> None:
+    for path in TEMPLATES:
+        for value in re.findall(r'(?:aria-label|title|placeholder|alt)="([^"]*)"', path.read_text()):
+            assert value.startswith("{{"), (path.name, value)
+
+
+def test_every_text_is_used_and_every_use_is_there() -> None:
+    sources = "\n".join(path.read_text() for path in (*TEMPLATES, *SCRIPTS, *WEB.rglob("*.py")))
+    scripts = "\n".join(path.read_text() for path in SCRIPTS)
+    asked = set(re.findall(r'\bt(?:ext)?\("([\w.]+)"[,)]', sources))
+    assert asked <= set(catalogue())
+    names = (
+        set(re.findall(r"Refusal\(\s*\d+,\s*\"(\w+)\"", sources)) | set(re.findall(r'\d{3}: "(\w+)"', (WEB / "app.py").read_text())) | {"bad_request"}
+    )
+    assert {f"errors.{name}.text" for name in names} <= set(catalogue())
+    by_script = {f"{part}.{name}" for part in ("playground", "notice") for pair in re.findall(r"[tT]exts\.(\w+)|\"(\w+)\"", scripts) for name in pair}
+    by_script |= {f"playground.finished_{reason}" for reason in ("stop", "length", "stopped")}
+    used = asked | by_script | {key for key in catalogue() if key.startswith(PREFIXED)}
+    assert set(catalogue()) - used == set()
+    errors = {key.split(".")[1] for key in catalogue() if key.startswith("errors.")}
+    assert errors - names - {"client_gone"} == set()
+
+
+def test_no_page_holds_script_or_style_of_its_own() -> None:
+    for path in TEMPLATES:
+        text = path.read_text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text), path.name
+        assert all('src="/static/' in tag for tag in re.findall(r"<script[^>]*>", text))
+        assert not re.search(r"https?://", text)
+    for path in (*SCRIPTS, *(WEB / "static").glob("*.css")):
+        assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML|eval\(|document\.write", path.read_text()), path.name
+
+
+def test_no_error_is_raised_with_words_of_its_own() -> None:
+    """`Refusal` takes names of the catalogue; sentences only as values of "invalid" and its like, made from errors of ours."""
+    for path in WEB.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "HTTPException":
+                raise AssertionError(path)
