@@ -86,7 +86,7 @@ class SmallWorld:
             return there
         first = self.sizes.demonstrations
         asked = self.prompts()[first : first + self.sizes.ranked]
-        sets = self.answers("answers", self.sft(), asked)
+        sets = [_called("sft", answers) for answers in self.answers("answers", self.sft(), asked)]
         return self._said("rankings", lambda people: people.rank(sets), self._some_held_out([answers.prompt for answers in sets]))
 
     def reward(self) -> Path:
@@ -153,6 +153,11 @@ class SmallWorld:
             return train(self.folder / name)
         except RunFinished:
             return self.folder / name / "model"
+
+
+def _called(model: str, answers: AnswerSet) -> AnswerSet:
+    """The answers under a name of the model that is not the place of its folder: another folder, the same labels."""
+    return replace(answers, completions=tuple(replace(answer, model_id=model) for answer in answers.completions))
 
 
 SLOTS = 256
