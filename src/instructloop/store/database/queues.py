@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from instructloop.errors import AccessDenied, ConfigError, Conflict, NotFound
 from instructloop.store.database import schema
 from instructloop.store.database.accounts import find_account
-from instructloop.store.database.audit import write_audit
+from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.kinds import KINDS, Kind
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LABELING, LEADING, Account, require
@@ -89,9 +89,10 @@ class Queue:
     created_at: datetime
 
 
-def create_queue(store: Store, actor: Account, *, name: str, kind: Kind, mode: Mode = "training", settings: QueueSettings | None = None) -> Queue:
-    """A new queue. For administrators and leads; raises `Conflict` if its name is taken."""
-    require(actor, LEADING, "make queues")
+def create_queue(store: Store, actor: Actor, *, name: str, kind: Kind, mode: Mode = "training", settings: QueueSettings | None = None) -> Queue:
+    """A new queue. For administrators, leads and the command line; raises `Conflict` if its name is taken."""
+    if actor is not None:
+        require(actor, LEADING, "make queues")
     if kind not in KINDS or mode not in MODES:
         raise ConfigError(f"a queue of kind {kind!r} and mode {mode!r}", expected=f"{', '.join(KINDS)}; {', '.join(MODES)}", remedy="correct it")
     name, settings, queue_id = checked_name(name, "the queue's name"), settings or QueueSettings(), new_id()
@@ -116,12 +117,13 @@ def change_queue(store: Store, actor: Account, queue_id: str, settings: QueueSet
         return find_queue(connection, queue_id)
 
 
-def list_queues(store: Store, actor: Account) -> list[Queue]:
-    """The queues that a person may be given tasks of; all of them for administrators and leads."""
-    require(actor, LABELING, "see queues")
+def list_queues(store: Store, actor: Actor) -> list[Queue]:
+    """The queues that a person may be given tasks of; all of them for administrators, leads and the command line."""
+    if actor is not None:
+        require(actor, LABELING, "see queues")
     queues, qualified = schema.queues, schema.qualifications
     query = sa.select(queues).order_by(queues.c.created_at, queues.c.id)
-    if actor.role not in LEADING:
+    if actor is not None and actor.role not in LEADING:
         mine = sa.select(qualified.c.queue_id).where(qualified.c.account_id == actor.id)
         query = query.where(queues.c.open, sa.or_(~queues.c.needs_qualification, queues.c.id.in_(mine)))
     with store.reading() as connection:

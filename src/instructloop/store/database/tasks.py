@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from instructloop.errors import ConfigError, DataError, NotFound
 from instructloop.records import AnswerSet, PromptKind
 from instructloop.store.database import schema
-from instructloop.store.database.audit import write_audit
+from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.intake import take_answers, take_prompt
 from instructloop.store.database.kinds import PROMPT_KINDS, Body, Kind, check_body
 from instructloop.store.database.opening import Store, new_id
@@ -78,21 +78,30 @@ def add_tasks(store: Store, actor: Account, queue_id: str, tasks: Sequence[NewTa
     return ids
 
 
-def add_answer_sets(store: Store, actor: Account, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None) -> list[str]:
+def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None) -> list[str]:
     """Ranking tasks of sampled answers in their order, all or none; prompts and answers that are not there yet are stored.
 
-    Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without.
+    Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. For
+    administrators, leads and the command line; raises as `add_tasks`.
     """
-    require(actor, LEADING, "add tasks")
+    if actor is not None:
+        require(actor, LEADING, "add tasks")
     with store.writing() as connection:
-        queue, now = find_queue(connection, queue_id), store.now()
-        ids: list[str] = []
-        for place, one in enumerate(sets):
-            take_prompt(connection, now, one.prompt, licence, curated=True)
-            take_answers(connection, now, one.prompt.id, one.completions, "sample")
-            answers = tuple(answer.id for answer in one.completions)
-            ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
-        write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
+        return insert_answer_sets(connection, store.now(), actor, queue_id, sets, licence=licence)
+
+
+def insert_answer_sets(
+    connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None
+) -> list[str]:
+    """The rows of `add_answer_sets`, in a transaction that is open."""
+    queue = find_queue(connection, queue_id)
+    ids: list[str] = []
+    for place, one in enumerate(sets):
+        take_prompt(connection, now, one.prompt, licence, curated=True)
+        take_answers(connection, now, one.prompt.id, one.completions, "sample")
+        answers = tuple(answer.id for answer in one.completions)
+        ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
+    write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
     return ids
 
 
