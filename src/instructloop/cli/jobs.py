@@ -50,6 +50,8 @@ class SampleCandidates(InStore):
     """Logits are divided by it."""
     seed: int = 0
     """Decides all that is drawn, prompt by prompt."""
+    context: int = 2048
+    """Models made elsewhere: tokens of prompt and answer together. Our checkpoints say theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ def _sample(store: "Store", asked: SampleCandidates) -> None:
 
     require_snapshot(asked.prompts, Data("prompts", splits=() if asked.split == EVERY_SPLIT else (asked.split,)))
     models = {read_model(store, model.path).name: model.share for model in parse_models(asked.model)}
-    given = {name: getattr(asked, name) for name in ("split", "num_answers", "max_new_tokens", "temperature", "seed")}
+    given = {name: getattr(asked, name) for name in ("split", "num_answers", "max_new_tokens", "temperature", "seed", "context")}
     known = {queue.name: queue for queue in list_queues(store, None)}
     job = SampleJob(queue_id="", prompts=str(asked.prompts.absolute()), models=models, **given)  # checked before a queue is made
     settings = QueueSettings(overlap=asked.overlap)

@@ -11,6 +11,7 @@ FOLDER/
 import _thread
 import os
 import platform
+import signal
 import sys
 import threading
 import time
@@ -160,7 +161,15 @@ class _Heart:
             except JobLost:
                 self.lost = not self._stop.is_set()
                 if self.lost:
-                    _thread.interrupt_main()
+                    _interrupt_main_thread()
                 return
             except exc.OperationalError:  # the database is busy or away for a moment
                 continue
+
+
+def _interrupt_main_thread() -> None:
+    """As Ctrl-C would; a real signal also ends a wait in the kernel."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()

@@ -21,9 +21,6 @@ from instructloop.store.database.opening import Store
 from instructloop.store.database.tasks import insert_answer_sets
 from instructloop.store.jsonl import read_records
 
-CONTEXT = 2048
-"""Tokens of prompt and answer, for models that do not say themselves how they read."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SampleJob:
@@ -42,13 +39,19 @@ class SampleJob:
     seed: int = 0
     precision: Precision = "bf16"
     slots: int = 64
+    context: int = 2048
+    """Tokens of prompt and answer, for models that do not say themselves how they read."""
 
     def __post_init__(self) -> None:
         if not self.models:
             raise ConfigError("no model is named", expected="a registered model or several with shares", remedy="name one")
         parse_num_answers(self.num_answers)
-        if self.max_new_tokens >= CONTEXT:
-            raise ConfigError(f"{self.max_new_tokens} new tokens", expected=f"fewer than {CONTEXT}", remedy="ask for shorter answers")
+        if self.max_new_tokens >= self.context:
+            raise ConfigError(
+                f"{self.max_new_tokens} new tokens in a context of {self.context}",
+                expected="room for a prompt as well",
+                remedy="ask for shorter answers",
+            )
         _ = self.answering, self.shares({name: name for name in self.models})
 
     @property
@@ -78,7 +81,7 @@ def _sampled(asked: SampleJob, places: Mapping[str, str], out: Path) -> list[Ans
     from instructloop.loop.answer_sets import Asked, sample_answer_sets  # reaches torch, which a worker for other jobs does without
 
     room = asked.max_new_tokens
-    text = Text(context=CONTEXT, max_prompt=CONTEXT - room, max_response=room)
+    text = Text(context=asked.context, max_prompt=asked.context - room, max_response=room)
     whole = Asked(
         models=asked.shares(places), prompts=Path(asked.prompts), split=asked.split, num_answers=parse_num_answers(asked.num_answers),
         answering=asked.answering, text=text, out=out,
