@@ -1,25 +1,21 @@
 """Labelers: people of their own, who agree as people do, and reply to the same question the same."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 
 from instructloop.lab.chance import stream
 from instructloop.lab.judge import WEIGHTS, judge
-from instructloop.lab.labelers import EVALUATION_LABELERS, TRAINING_LABELERS, Labeler, compared, labelers, rank
-from instructloop.lab.prompts import Prompt, evaluation_prompts, training_prompts
+from instructloop.lab.labelers import EVALUATION_LABELERS, FLAGGED, TRAINING_LABELERS, Labeler, compared, labeler_of, labelers
+from instructloop.lab.prompts import evaluation_prompts, training_prompts
 from instructloop.protocols import Judge
-from instructloop.records import AnswerSet, Completion
+from instructloop.records import FLAGS
 from lab.draws import answer_pool
 
 PEOPLE = labelers(TRAINING_LABELERS, 0)
 ANSWERS = ("The cow eats grass.", "The cow eats meat.", "I do not know.", "The cow eats grass.")
-
-
-def answer_set(prompt: Prompt, answers: Sequence[str]) -> AnswerSet:
-    completions = tuple(Completion(id=f"{prompt.id}/{place}", prompt_id=prompt.id, text=text) for place, text in enumerate(answers))
-    return AnswerSet(prompt=prompt, completions=completions)
 
 
 def agreement_and_ties(pool: Sequence[tuple[str, Sequence[str]]], people: Sequence[Labeler]) -> tuple[float, float]:
@@ -85,14 +81,27 @@ def test_a_pair_is_judged_as_in_the_ranking() -> None:
     assert outcomes == {"win", "loss"}
 
 
-def test_rankings_are_records_by_one_labeler_each() -> None:
-    sets = [
-        answer_set(prompt, answers) for prompt, (_, answers) in zip(training_prompts(2, 60), answer_pool(training_prompts(2, 60), k=5), strict=True)
-    ]
-    rankings = rank(sets, PEOPLE, 7)
-    assert rankings == rank(sets, PEOPLE, 7)
-    assert [ranking.completions for ranking in rankings] == [answers.completions for answers in sets]
-    assert {ranking.labeler_id for ranking in rankings} == set(TRAINING_LABELERS)
+def test_everybody_gets_a_turn_and_the_same_one_again() -> None:
+    turns = [labeler_of(prompt.id, PEOPLE, 7).id for prompt in training_prompts(2, 60)]
+    assert turns == [labeler_of(prompt.id, PEOPLE, 7).id for prompt in training_prompts(2, 60)]
+    assert set(turns) == set(TRAINING_LABELERS)
+
+
+def test_ratings_go_with_the_ranks() -> None:
+    for prompt, answers in answer_pool(training_prompts(5, 100), k=6):
+        rates = [[PEOPLE[0].rate(prompt, answers[place]).likert for place in group] for group in PEOPLE[0](prompt, answers)]
+        assert all(len(set(group)) == 1 for group in rates)
+        assert [group[0] for group in rates] == sorted((group[0] for group in rates), reverse=True)
+        assert all(1 <= likert <= 7 for group in rates for likert in group)
+
+
+def test_flags_say_what_is_wrong() -> None:
+    attentive = replace(PEOPLE[0], attention=dict.fromkeys(WEIGHTS, 1.0))
+    question = "What does the cow eat?"
+    assert attentive.rate(question, "The cow eats meat.").flags == ("hallucination",)
+    assert attentive.rate(question, "The cow eats grass.").flags == ()
+    assert "fails_task" in attentive.rate(question, "I do not know.").flags
+    assert set(FLAGGED) <= set(FLAGS)
 
 
 def test_labels_follow_the_truth_more_often_than_not() -> None:

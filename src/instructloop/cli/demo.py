@@ -21,6 +21,8 @@ class Demo:
     """Evaluation pool of the test prompts, 0 to 23. The default has been looked at; figures to report need one that never was."""
     base: Path | None = None
     """Another base than the package's."""
+    open: bool = False
+    """When it is over, serve its models and open the site in this machine's browser."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -28,10 +30,14 @@ def main(argv: Sequence[str]) -> None:
     asked = parse("demo", Demo, argv)
     if asked.base is not None:
         require_model(str(asked.base))
-    from instructloop.loop.demo import run_demo
+    from instructloop.loop.demo import run_demo, serving_arguments
     from instructloop.loop.lab_pretraining import shipped_base
     from instructloop.loop.small_world import Sizes
     from instructloop.recipes import RECIPES
 
     base = asked.base or shipped_base()
     run_demo(asked.out, asked.seed, pool=asked.pool, base=base, config=RECIPES["demo"](), sizes=Sizes())
+    if asked.open:
+        from instructloop.cli import serve
+
+        serve.main([*serving_arguments(asked.out)[1:], "--open"])

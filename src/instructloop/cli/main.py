@@ -32,6 +32,9 @@ VERBS: Mapping[str, str] = {
     "lineage": "the people whose data is inside a checkpoint",
     "backup": "a copy of a feedback store while it is in use",
     "restore": "a feedback store from such a copy",
+    "jobs": "what workers are to do for a feedback store, and how it went",
+    "worker": "do such jobs: sample candidates to rank, import files, freeze snapshots",
+    "models": "the models that a feedback store knows, and which of them its site offers",
     "serve": "the site: playground, API, accounts",
     "doctor": "what this machine can do, and what is missing",
 }

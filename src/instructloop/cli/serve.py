@@ -27,7 +27,8 @@ class Serve:
     store: str
     """Feedback database: a path (SQLite, made if it is not there), or postgresql+psycopg://user:password@host/name."""
     model: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="[NAME=]DIR|HUB_ID|URL")] = ()
-    """A model to offer: checkpoint folder, hub id, or address of a server with OpenAI's API (http://host/v1). Give it again for more."""
+    """A model to offer: checkpoint folder, hub id, or address of a server with OpenAI's API (http://host/v1). Give it again for more.
+    Without it the models are offered that the store knows and shows, the chosen one first; see `instructloop models`."""
     host: str = "127.0.0.1"
     """Address to listen on; the default is reached from this machine only."""
     port: int = 8000
@@ -45,7 +46,7 @@ class Serve:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("serve", Serve, argv)
-    from instructloop.loop.served_models import open_models
+    from instructloop.loop.served_models import open_models, registered_sources
     from instructloop.store.database.opening import open_store
     from instructloop.web.serving import Ready, serve
     from instructloop.web.settings import SiteSettings
@@ -58,6 +59,8 @@ def main(argv: Sequence[str]) -> None:
     def announce(site: Ready) -> None:
         print(f"The site is at {site.address}")
         print(f"models: {', '.join(models) or 'none; give one with --model'}")
+        for model in gone:
+            print(f"left out, as its folder is gone: {model}")
         if site.first_link:
             print(f"\nThere is no administrator yet. This link makes the first one; it works once, for a day:\n\n    {site.first_link}\n")
         print("Ctrl-C ends it.", flush=True)
@@ -66,5 +69,6 @@ def main(argv: Sequence[str]) -> None:
 
     with ExitStack() as opened:
         store = opened.enter_context(closing(open_store(asked.store)))
-        models = opened.enter_context(closing(open_models(asked.model, asked.serving, api_key=os.environ.get(KEY_VARIABLE))))
+        sources, gone = (asked.model, []) if asked.model else registered_sources(store)
+        models = opened.enter_context(closing(open_models(sources, asked.serving, api_key=os.environ.get(KEY_VARIABLE))))
         serve(store, models, settings, ready=announce)

@@ -9,15 +9,13 @@ seeds 1 and 2); one labeler ties 0.12 of all pairs, 0.07 of those whose texts di
 0.91 and 0.92 of the pairs that it tells apart.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from instructloop.lab.chance import stream
 from instructloop.lab.judge import WEIGHTS, judge, utility
-from instructloop.lab.prompts import ORIGIN
-from instructloop.records import AnswerSet, Provenance, Ranking
 
 SPREAD = 0.35
 """Standard deviation of the logarithm of a personal weight."""
@@ -30,7 +28,20 @@ NOTICED = (0.85, 1.0)
 TRAINING_LABELERS = tuple(f"simulated-labeler-{number:02d}" for number in range(1, 11))
 EVALUATION_LABELERS = tuple(f"simulated-labeler-{number:02d}" for number in range(11, 17))
 
+FLAGGED: Mapping[str, tuple[str, float, float]] = {
+    "fails_task": ("follows", 0.0, 0.0), "inappropriate_for_assistant": ("polite", 0.0, 0.0),
+    "hallucination": ("true", 0.0, 0.5), "satisfies_constraint": ("constraints", 1.0, 1.0),
+}  # fmt: skip
+"""Flags that the small world knows -> the criterion, and between which of its values the flag is set."""
+
 Outcome = Literal["win", "tie", "loss"]
+
+
+class Rate(NamedTuple):
+    """What a labeler says of one answer beside its rank."""
+
+    likert: int
+    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,19 @@ class Labeler:
 
     def score(self, prompt: str, answer: str) -> int:
         """How much the labeler likes the answer, in steps."""
+        return self._opinion(prompt, answer)[1]
+
+    def rate(self, prompt: str, answer: str) -> Rate:
+        """The overall quality from 1 to 7, which goes with the score, and the flags of what the labeler has noticed."""
+        values, score = self._opinion(prompt, answer)
+        flags = [flag for flag, (criterion, least, most) in FLAGGED.items() if least <= values.get(criterion, -1.0) <= most]
+        return Rate(min(7, max(1, 1 + round(6 * score * STEP))), tuple(flags))
+
+    def _opinion(self, prompt: str, answer: str) -> tuple[Mapping[str, float], int]:
+        """What the labeler thinks of each criterion, and the score."""
         chance = stream(self.seed, self.id, prompt, answer)
         values = {name: value if chance.random() < self.attention[name] else 1.0 for name, value in judge(prompt, answer).values.items()}
-        return round((utility(values, self.weights) + chance.gauss(0, self.noise)) / STEP)
+        return values, round((utility(values, self.weights) + chance.gauss(0, self.noise)) / STEP)
 
 
 def labelers(ids: Sequence[str], seed: int) -> list[Labeler]:
@@ -64,9 +85,9 @@ def labelers(ids: Sequence[str], seed: int) -> list[Labeler]:
     return [_labeler(id_, seed) for id_ in ids]
 
 
-def rank(answer_sets: Iterable[AnswerSet], people: Sequence[Labeler], seed: int) -> list[Ranking]:
-    """One ranking of each answer set, by a labeler drawn for it."""
-    return [_ranking(answers, stream(seed, "ranking", answers.prompt.id).choice(people)) for answers in answer_sets]
+def labeler_of(prompt_id: str, people: Sequence[Labeler], seed: int) -> Labeler:
+    """Whose turn it is to rank the answers to a prompt."""
+    return stream(seed, "ranking", prompt_id).choice(people)
 
 
 def compared(first: float, second: float) -> Outcome:
@@ -80,15 +101,3 @@ def _labeler(id_: str, seed: int) -> Labeler:
     total = sum(weights.values())
     attention = {name: 1.0 if name == "follows" else chance.uniform(*NOTICED) for name in WEIGHTS}
     return Labeler(id_, seed, {name: weight / total for name, weight in weights.items()}, attention, NOISE * exp(chance.gauss(0, 0.2)))
-
-
-def _ranking(answers: AnswerSet, labeler: Labeler) -> Ranking:
-    groups = labeler(answers.prompt.text, [completion.text for completion in answers.completions])
-    ids = [completion.id for completion in answers.completions]
-    return Ranking(
-        prompt=answers.prompt,
-        completions=answers.completions,
-        groups=tuple(tuple(ids[place] for place in group) for group in groups),
-        labeler_id=labeler.id,
-        provenance=Provenance(who=labeler.id, origin=ORIGIN),
-    )

@@ -96,8 +96,8 @@ class OpenSet:
     """Text as people see it -> answer: no two are the same."""
 
     def take(self, respondent: Respondent, answer: Generated, settings: Settings) -> bool:
-        """Add an answer unless its text is there already; True if it was added."""
-        text, known = respondent.tokenizer.decode(answer.ids), respondent.known
+        """Add an answer unless its text is there already; True if it was added. NUL, which no database keeps, is replaced in the text."""
+        text, known = respondent.tokenizer.decode(answer.ids).replace("\0", "\N{REPLACEMENT CHARACTER}"), respondent.known
         if text.strip() in self.found:
             return False
         self.found[text.strip()] = Completion(

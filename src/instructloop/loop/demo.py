@@ -3,12 +3,15 @@
 out/
   data/ sft/ reward/ ppo/ ppo_ptx/ …   snapshots and runs
   demo.json  stages.json               what is run, and how long each stage took
+  feedback.db                          the store in which its people acted, and which knows its models
   results.json                         every figure of the table
   report_inputs.json  report.html      the page, and what it was drawn from
 """
 
 import json
+import shlex
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,12 +30,18 @@ from instructloop.lab.labelers import EVALUATION_LABELERS, TRAINING_LABELERS
 from instructloop.lab.prompts import evaluation_prompts
 from instructloop.loop.demo_page import report_inputs
 from instructloop.loop.judged import Judged, Trained, judge_models
+from instructloop.loop.registering import register_place, register_snapshots
 from instructloop.loop.small_world import ANSWERS, Sizes, SmallWorld
 from instructloop.loop.stages import Stages
 from instructloop.steps.device import device, on_this_machine
 from instructloop.steps.matrix_speed import matrix_speed
 from instructloop.steps.provenance import model_identity
 from instructloop.steps.running import write_json
+from instructloop.store.database.models import choose_model
+from instructloop.store.database.opening import open_store
+
+SERVED = ("ppo_ptx", "ppo", "sft")
+"""Models to talk to when the demo is over, the one to begin with first."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,14 @@ def run_demo(out: Path, seed: int, *, pool: int, base: Path, config: Config, siz
     console.rule("What came of it", align="left")
     print_results(console, results)
     console.print(f"The report, one file for any browser: {out / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"To talk to the models: {shlex.join(['instructloop', *serving_arguments(out)])}", highlight=False, soft_wrap=True)
     return results
+
+
+def serving_arguments(out: Path) -> list[str]:
+    """The command line, less the program, that serves the models of the demo under `out` on its own store."""
+    models = [part for name in SERVED for part in ("--model", f"{name}={out / name / 'model'}")]
+    return ["serve", "--store", str(out / "feedback.db"), *models]
 
 
 def _turn(world: SmallWorld, pool: int, console: Console) -> None:
@@ -80,6 +96,7 @@ def _turn(world: SmallWorld, pool: int, console: Console) -> None:
     _announce(console, len(parts) + 1, len(parts) + 1, "judging", _judging_words(world, pool))
     models = Trained(base=world.base, sft=trained["sft"], reward=trained["reward_model"], ppo=trained["ppo"], ppo_ptx=trained["ppo_ptx"])
     judged, inputs = stages.run("judging", lambda: _judged(world, models, pool))
+    _register(world, models)
     seconds = {stage: stages.seconds[stage] for stage in (*trained, "judging")}
     results = Results(
         models=judged.models, reward_model=judged.trial.result, paired=judged.paired,
@@ -88,6 +105,15 @@ def _turn(world: SmallWorld, pool: int, console: Console) -> None:
     inputs.write(out / "report_inputs.json")
     write_report(results, inputs, out / "report.html")
     results.write(out / "results.json")
+
+
+def _register(world: SmallWorld, models: Trained) -> None:
+    """Let the store know what was trained, and from whose words."""
+    with closing(open_store(world.store)) as store:
+        register_snapshots(store, None, [world.folder / "data" / name for name in ("prompts", "demonstrations", "rankings", "documents")])
+        for name in ("base", "reward", *reversed(SERVED)):
+            register_place(store, None, str(getattr(models, name)), name=name, visible=name in SERVED)
+        choose_model(store, None, SERVED[0])
 
 
 def _judged(world: SmallWorld, models: Trained, pool: int) -> tuple[Judged, ReportInputs]:

@@ -17,6 +17,8 @@ from typing import Protocol
 from instructloop.config import Precision
 from instructloop.errors import Busy, ConfigError
 from instructloop.protocols import Completer, CompletionChunk, CompletionRequest
+from instructloop.store.database.models import list_models
+from instructloop.store.database.opening import Store
 from instructloop.web.remote import RemoteCompleter, models_of
 
 RETRY_AFTER = 5.0
@@ -52,6 +54,16 @@ class Loaded(Completer, Protocol):
     def close(self) -> None:
         """Give the memory back."""
         ...
+
+
+def registered_sources(store: Store) -> tuple[list[str], list[str]]:
+    """The models that a store offers, as `name=source`, the chosen one first; and apart those whose folders are gone."""
+    there: list[str] = []
+    gone: list[str] = []
+    for model in list_models(store, visible_only=True):
+        place = Path(model.place)
+        (there if not place.is_absolute() or place.exists() else gone).append(f"{model.name}={model.place}")
+    return there, gone
 
 
 def open_models(sources: Sequence[str], serving: Serving, *, api_key: str | None = None) -> "ServedModels":

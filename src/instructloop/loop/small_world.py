@@ -3,7 +3,7 @@
 Every part is made once and found again: a run that was stopped goes on, one that is finished is read.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from instructloop.config import Config
 from instructloop.errors import RunFinished
-from instructloop.lab.demonstrators import demonstrations
 from instructloop.lab.documents import documents
-from instructloop.lab.labelers import TRAINING_LABELERS, labelers, rank
 from instructloop.lab.prompts import development_prompts, training_prompts
 from instructloop.loop.answer_plan import Answering, ModelShare, NumAnswers
 from instructloop.loop.answer_sets import Asked, sample_answer_sets
+from instructloop.loop.simulated_people import SimulatedPeople, simulated_people
 from instructloop.protocols import Scorer
 from instructloop.records import AnswerSet, Document, Prompt, Record
 from instructloop.steps.ppo_run import PPOInputs, train_ppo
 from instructloop.steps.step1_sft import SFTInputs, train_sft
 from instructloop.steps.step2_reward import RewardInputs, train_reward
+from instructloop.store.database.freezing import DataSet
 from instructloop.store.jsonl import read_records
 from instructloop.store.snapshots import freeze
 
@@ -63,14 +63,20 @@ class SmallWorld:
     seed: int
     sizes: Sizes = Sizes()
 
+    @property
+    def store(self) -> Path:
+        """The feedback store in which its people act."""
+        return self.folder / "feedback.db"
+
     def prompts(self) -> list[Prompt]:
         """The training prompts, of simulated users."""
         return training_prompts(self.seed, self.sizes.prompts)
 
     def sft(self) -> Path:
         """Step 1 on what simulated demonstrators wrote, with pretraining text mixed in: opponent and start of PPO in one."""
-        written = demonstrations(self.prompts()[: self.sizes.demonstrations], self.seed)
-        data = self._frozen("demonstrations", train=written[self.sizes.valid :], valid=written[: self.sizes.valid])
+        self.asked()
+        answered = self.prompts()[: self.sizes.demonstrations]
+        data = self._said("demonstrations", lambda people: people.demonstrate(answered), self._some_held_out(answered))
         inputs = SFTInputs(model=str(self.base), demonstrations=data, pretraining=self.documents())
         return self._made("sft", lambda out: train_sft(self.config, inputs, out, stage="sft_ptx_init"))
 
@@ -80,8 +86,8 @@ class SmallWorld:
             return there
         first = self.sizes.demonstrations
         asked = self.prompts()[first : first + self.sizes.ranked]
-        ranked = rank(self.answers("answers", self.sft(), asked), labelers(TRAINING_LABELERS, self.seed), self.seed)
-        return self._frozen("rankings", train=ranked[self.sizes.valid :], valid=ranked[: self.sizes.valid])
+        sets = [_called("sft", answers) for answers in self.answers("answers", self.sft(), asked)]
+        return self._said("rankings", lambda people: people.rank(sets), self._some_held_out([answers.prompt for answers in sets]))
 
     def reward(self) -> Path:
         """Step 2."""
@@ -94,8 +100,12 @@ class SmallWorld:
         return self._made(name, lambda out: train_ppo(config or self.config, inputs, out, scorer=scorer, heldout_scorer=heldout_scorer))
 
     def asked(self) -> Path:
-        """Prompts for PPO, and development prompts to look at."""
-        return self._frozen("prompts", train=self.prompts(), valid=development_prompts(self.seed, self.sizes.development))
+        """Prompts for PPO, and development prompts to look at: all that users have asked."""
+        if (there := self.folder / "data" / "prompts").exists():
+            return there
+        train, valid = self.prompts(), development_prompts(self.seed, self.sizes.development)
+        splits = {prompt.id: "train" for prompt in train} | {prompt.id: "valid" for prompt in valid}
+        return self._said("prompts", lambda people: people.ask([*train, *valid]), splits)
 
     def documents(self) -> Path:
         """Pretraining text, and held-out text of the same kind."""
@@ -119,6 +129,19 @@ class SmallWorld:
         """The config with other settings of step 3."""
         return replace(self.config, ppo=replace(self.config.ppo, **changed))
 
+    def _said(self, data: DataSet, act: Callable[[SimulatedPeople], None], split_of: Mapping[str, str]) -> Path:
+        """What people say when they do something in the store, as a snapshot; `split_of` gives the split of each prompt's id."""
+        folder = self.folder / "data" / data
+        if not folder.exists():
+            with simulated_people(self.store, self.seed) as people:
+                act(people)
+                people.freeze(data, folder, split_of)
+        return folder
+
+    def _some_held_out(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """Prompt id -> split: the first are held out."""
+        return {prompt.id: "valid" if place < self.sizes.valid else "train" for place, prompt in enumerate(prompts)}
+
     def _frozen(self, name: str, **splits: Iterable[Record]) -> Path:
         folder = self.folder / "data" / name
         if not folder.exists():
@@ -130,6 +153,11 @@ class SmallWorld:
             return train(self.folder / name)
         except RunFinished:
             return self.folder / name / "model"
+
+
+def _called(model: str, answers: AnswerSet) -> AnswerSet:
+    """The answers under a name of the model that is not the place of its folder: another folder, the same labels."""
+    return replace(answers, completions=tuple(replace(answer, model_id=model) for answer in answers.completions))
 
 
 SLOTS = 256

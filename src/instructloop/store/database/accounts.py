@@ -16,8 +16,12 @@ from instructloop.store.database.tokens import password_fits, password_hash
 ADMINISTRATOR: tuple[Role, ...] = ("administrator",)
 
 
-def create_account(store: Store, actor: Actor, *, name: str, role: Role, password: str | None = None, held_out: bool = False) -> Account:
+def create_account(
+    store: Store, actor: Actor, *, name: str, role: Role, password: str | None = None, held_out: bool = False, id: str | None = None
+) -> Account:
     """A new account. Without a password nobody can sign in as it: for simulated labelers and programs that use API keys.
+
+    Its id is random unless given, as for simulated people, who are to be the same each time.
 
     People get theirs by an invitation. For administrators and the command line (`actor` None). Raises `Conflict` if the name is taken.
     """
@@ -25,14 +29,17 @@ def create_account(store: Store, actor: Actor, *, name: str, role: Role, passwor
         require(actor, ADMINISTRATOR, "create accounts")
     hashed = password_hash(password) if password is not None else None
     with store.writing() as connection:
-        account = insert_account(connection, store.now(), name=name, role=role, hashed=hashed, held_out=held_out)
+        account = insert_account(connection, store.now(), name=name, role=role, hashed=hashed, held_out=held_out, id=id)
         write_audit(connection, store.now(), actor, "create account", ("account", account.id), {"role": role, "held_out": held_out})
     return account
 
 
-def insert_account(connection: sa.Connection, at: datetime, *, name: str, role: Role, hashed: str | None, held_out: bool = False) -> Account:
+def insert_account(
+    connection: sa.Connection, at: datetime, *, name: str, role: Role, hashed: str | None, held_out: bool = False, id: str | None = None
+) -> Account:
     """The row of a new account, in a transaction that is open; raises `Conflict` if the name is taken."""
-    account = Account(id=new_id(), name=checked_name(name, "the name"), role=role, held_out=held_out, created_at=at)
+    account_id = new_id() if id is None else checked_name(id, "the id")
+    account = Account(id=account_id, name=checked_name(name, "the name"), role=role, held_out=held_out, created_at=at)
     taken = sa.select(schema.accounts.c.id).where(sa.func.lower(schema.accounts.c.name) == account.name.lower())
     try:
         if connection.execute(taken).first():

@@ -7,6 +7,7 @@ Prompts that left the store for curation come back: with another text where pers
 where a few-shot prompt was expanded. Both stay tied to their author, who may erase them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,23 +58,43 @@ def check_prompt(connection: sa.Connection, prompt: Prompt, *, curated: bool = F
 
 
 def take_answer(connection: sa.Connection, at: datetime, answer: Completion, source: str) -> None:
-    """Store an answer of a model to a prompt that is there, unless the answer is there too.
+    """Store an answer of a model to a prompt that is there, unless the answer is there too. Raises as `take_answers`."""
+    take_answers(connection, at, answer.prompt_id, [answer], source)
 
-    Raises `DataError` if its id stands for another answer to the prompt.
+
+def take_answers(connection: sa.Connection, at: datetime, prompt_id: str, given: Sequence[Completion], source: str) -> None:
+    """Store answers of models to a prompt that is there, but for those that are there too.
+
+    Raises `DataError` if an id stands for another answer to the prompt.
     """
-    answers, hashed = schema.answers, text_hash(checked(answer.text, f"the answer {answer.id!r}", filled=False))
-    this = answers.c.prompt_id == answer.prompt_id, answers.c.id == answer.id
-    there = connection.execute(sa.select(answers.c.text_hash).where(*this)).scalar_one_or_none()
-    if there is not None and there != hashed:
-        raise DataError(
-            f"the id {answer.id!r} stands for another answer to {answer.prompt_id!r}", expected="every id for one answer", remedy="rename it"
-        )
-    if there is not None:
-        return
+    answers = schema.answers
+    ours = sa.select(answers.c.id, answers.c.text_hash).where(answers.c.prompt_id == prompt_id, answers.c.id.in_([answer.id for answer in given]))
+    there: dict[str, str] = {row.id: row.text_hash for row in connection.execute(ours)}
+    new: list[dict[str, Any]] = []
+    for answer in given:
+        hashed = text_hash(checked(answer.text, f"the answer {answer.id!r}", filled=False))
+        if answer.id not in there:
+            new.append(
+                {
+                    "id": checked(answer.id, "the id", most=MOST_ID),
+                    "prompt_id": prompt_id,
+                    "source": source,
+                    "created_at": at,
+                    **_answer_row(answer, hashed),
+                }
+            )
+        if there.setdefault(answer.id, hashed) != hashed:
+            raise DataError(
+                f"the id {answer.id!r} stands for another answer to {prompt_id!r}", expected="every id for one answer", remedy="rename it"
+            )
+    if new:
+        connection.execute(sa.insert(answers), new)
+
+
+def _answer_row(answer: Completion, hashed: str) -> dict[str, Any]:
     kept = answer.to_json()
-    row = {"text": answer.text, "text_hash": hashed, "source": source, "model_id": answer.model_id, "finish_reason": answer.finish_reason}
-    row |= {name: checked_json(kept[name], name) for name in ("token_ids", "sampling", "provenance")}
-    connection.execute(sa.insert(answers).values(id=checked(answer.id, "the id", most=MOST_ID), prompt_id=answer.prompt_id, created_at=at, **row))
+    row = {"text": answer.text, "text_hash": hashed, "model_id": answer.model_id, "finish_reason": answer.finish_reason}
+    return row | {name: checked_json(kept[name], name) for name in ("token_ids", "sampling", "provenance")}
 
 
 def _insert(connection: sa.Connection, at: datetime, prompt: Prompt, hashed: str, licence: str | None) -> None:

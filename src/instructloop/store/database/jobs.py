@@ -19,7 +19,7 @@ from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.leasing import lock_first
 from instructloop.store.database.opening import Store, new_id
-from instructloop.store.database.roles import LEADING, Account, require
+from instructloop.store.database.roles import LEADING, require
 from instructloop.store.database.texts import MOST_NAME, MOST_NOTE, checked, checked_json, checked_name
 
 LEASE_SECONDS = 60
@@ -103,17 +103,30 @@ def finish_job(store: Store, job: Job, result: Any = None, *, effect: Callable[[
             effect(connection)
 
 
-def fail_job(store: Store, job: Job, error: str) -> None:
-    """The attempt went wrong: the job waits for another, or has failed for good after its last. Raises `JobLost`."""
+def fail_job(store: Store, job: Job, error: str, *, for_good: bool = False) -> None:
+    """The attempt went wrong: the job waits for another, or has failed for good after its last, or if another would be no better.
+
+    Raises `JobLost`.
+    """
     with store.writing() as connection:
-        last = job.attempts >= job.most_attempts
+        last = for_good or job.attempts >= job.most_attempts
         ended = {"state": "failed", "ended_at": store.now()} if last else {"state": "waiting"}
         _update(connection, job, {"error": checked(error[:MOST_NOTE], "the error", filled=False), **ended})
 
 
-def cancel_job(store: Store, actor: Account, job_id: str) -> None:
-    """Let nobody do a job any more; its worker, if it has one, learns so at its next sign of life. For administrators and leads."""
-    require(actor, LEADING, "cancel jobs")
+def release_job(store: Store, job: Job) -> None:
+    """Give a job back undone, as its worker is told to end: it waits for the next, and this attempt does not count. Raises `JobLost`."""
+    with store.writing() as connection:
+        _update(connection, job, {"state": "waiting", "attempts": job.attempts - 1, "worker": None, "lease": None, "expires_at": None})
+
+
+def cancel_job(store: Store, actor: Actor, job_id: str) -> None:
+    """Let nobody do a job any more; its worker, if it has one, learns so at its next sign of life.
+
+    For administrators, leads and the command line.
+    """
+    if actor is not None:
+        require(actor, LEADING, "cancel jobs")
     jobs = schema.jobs
     with store.writing() as connection:
         _find(connection, job_id)
@@ -122,9 +135,10 @@ def cancel_job(store: Store, actor: Account, job_id: str) -> None:
         write_audit(connection, store.now(), actor, "cancel job", ("job", job_id))
 
 
-def list_jobs(store: Store, actor: Account, *, limit: int = 100) -> list[Job]:
-    """The newest first. For administrators and leads."""
-    require(actor, LEADING, "see jobs")
+def list_jobs(store: Store, actor: Actor, *, limit: int = 100) -> list[Job]:
+    """The newest first. For administrators, leads and the command line."""
+    if actor is not None:
+        require(actor, LEADING, "see jobs")
     with store.reading() as connection:
         rows = connection.execute(sa.select(schema.jobs).order_by(schema.jobs.c.created_at.desc(), schema.jobs.c.id).limit(limit)).mappings()
         return [_job_of(row) for row in rows]

@@ -9,7 +9,7 @@ active ─┬─ submitted
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -158,9 +158,9 @@ def hold(connection: sa.Connection, now: datetime, actor: Account, lease_id: str
     seconds = connection.execute(
         sa.select(schema.queues.c.lease_seconds).join_from(schema.tasks, schema.queues).where(schema.tasks.c.id == lease.task_id)
     ).scalar_one()
-    row = {"state": "active", "ended_at": None, "expires_at": now + timedelta(seconds=seconds)}
-    connection.execute(sa.update(leases).where(leases.c.id == lease_id).values(**row))
-    return find_lease(connection, actor, lease_id)
+    expires_at = now + timedelta(seconds=seconds)
+    connection.execute(sa.update(leases).where(leases.c.id == lease_id).values(state="active", ended_at=None, expires_at=expires_at))
+    return replace(lease, state="active", expires_at=expires_at)
 
 
 def find_lease(connection: sa.Connection, actor: Account | None, lease_id: str, *, lock: bool = True) -> Lease:

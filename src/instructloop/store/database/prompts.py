@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from instructloop.errors import AccessDenied, ConfigError, DataError, NotFound
+from instructloop.errors import AccessDenied, ConfigError, Conflict, DataError, NotFound
 from instructloop.records import USE_CASES, PromptKind, Source
 from instructloop.store.database import schema
 from instructloop.store.database.audit import write_audit
@@ -76,6 +76,8 @@ class NewPrompt:
 
     text: str
     consent: Consent
+    id: str | None = None
+    """Chosen by a program that may send the prompt twice: the same id is the same prompt. Random unless given."""
     end_user: str | None = None
     """Who is behind the account, as the API's `user` says."""
     source: Source = "playground"
@@ -91,13 +93,25 @@ def submit_prompt(store: Store, actor: Account, new: NewPrompt) -> StoredPrompt:
         return find_prompt(connection, prompt_id)
 
 
+def submit_prompts(store: Store, actor: Account, new: Sequence[NewPrompt]) -> list[str]:
+    """Store several prompts of one person, all or none, and return their ids. Raises as `submit_prompt`."""
+    with store.writing(durable=True) as connection:
+        now = store.now()
+        return [insert_prompt(connection, now, actor, one) for one in new]
+
+
 def insert_prompt(connection: sa.Connection, at: datetime, actor: Account, new: NewPrompt) -> str:
-    """The row of a new prompt and of its consent, in a transaction that is open; returns its id."""
+    """The row of a new prompt and of its consent, in a transaction that is open; returns its id.
+
+    A prompt that its author has sent before, under the same id, is left as it is; raises `Conflict` if the id stands for another.
+    """
     if not new.consent.store:
         raise AccessDenied("a prompt without consent to storing", expected="consent", remedy="answer it without keeping it")
     if new.use_case is not None and new.use_case not in USE_CASES:
         raise DataError(f"the use-case {new.use_case!r}", expected=f"one of {', '.join(USE_CASES)}", remedy="correct it")
-    text, prompt_id = checked(new.text, "the prompt"), new_id()
+    text, prompt_id = checked(new.text, "the prompt"), new_id() if new.id is None else checked_name(new.id, "the id")
+    if new.id is not None and _is_there(connection, prompt_id, actor, text):
+        return prompt_id
     user = actor.id if new.end_user is None else f"{actor.id}/{checked_name(new.end_user, 'the user')}"
     row: dict[str, Any] = {"text": text, "text_hash": text_hash(text), "user_id": user, "account_id": actor.id, "created_at": at}
     row |= {"source": new.source, "kind": new.kind, "use_case": new.use_case, "consent": new.consent.version}
@@ -105,6 +119,14 @@ def insert_prompt(connection: sa.Connection, at: datetime, actor: Account, new: 
     connection.execute(sa.insert(schema.prompts).values(id=prompt_id, **row))
     insert_consent(connection, at, prompt_id, actor, new.consent)
     return prompt_id
+
+
+def _is_there(connection: sa.Connection, prompt_id: str, actor: Account, text: str) -> bool:
+    prompts = schema.prompts
+    there = connection.execute(sa.select(prompts.c.account_id, prompts.c.text_hash).where(prompts.c.id == prompt_id)).first()
+    if there is not None and (there.account_id, there.text_hash) != (actor.id, text_hash(text)):
+        raise Conflict(f"the id {prompt_id!r} stands for another prompt", expected="every id for one prompt", remedy="choose another")
+    return there is not None
 
 
 def insert_consent(connection: sa.Connection, at: datetime, prompt_id: str, actor: Account | None, consent: Consent) -> None:

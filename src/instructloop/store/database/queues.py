@@ -117,12 +117,13 @@ def change_queue(store: Store, actor: Account, queue_id: str, settings: QueueSet
         return find_queue(connection, queue_id)
 
 
-def list_queues(store: Store, actor: Account) -> list[Queue]:
-    """The queues that a person may be given tasks of; all of them for administrators and leads."""
-    require(actor, LABELING, "see queues")
+def list_queues(store: Store, actor: Actor) -> list[Queue]:
+    """The queues that a person may be given tasks of; all of them for administrators, leads and the command line."""
+    if actor is not None:
+        require(actor, LABELING, "see queues")
     queues, qualified = schema.queues, schema.qualifications
     query = sa.select(queues).order_by(queues.c.created_at, queues.c.id)
-    if actor.role not in LEADING:
+    if actor is not None and actor.role not in LEADING:
         mine = sa.select(qualified.c.queue_id).where(qualified.c.account_id == actor.id)
         query = query.where(queues.c.open, sa.or_(~queues.c.needs_qualification, queues.c.id.in_(mine)))
     with store.reading() as connection:

@@ -61,9 +61,9 @@ def submit(store: Store, actor: Account, lease_id: str, body: Any, *, key: str, 
         if (there := _by_key(connection, actor, key)) is not None:
             return _same(there, there.lease_id == lease_id)
         lease = find_lease(connection, actor, lease_id)
-        if (there := _by_key(connection, actor, key)) is not None:  # another request with this key held the lease until now
-            return _same(there, there.lease_id == lease_id)
         if lease.state == "submitted":
+            if (there := _by_key(connection, actor, key)) is not None:  # another request with this key held the lease until now
+                return _same(there, there.lease_id == lease_id)
             raise Conflict("this task is submitted already", expected="one submission; a revision afterwards", remedy="take the next task")
         lease, now = hold(connection, store.now(), actor, lease_id), store.now()
         task = _task(connection, lease)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -13,10 +13,10 @@ from instructloop.errors import ConfigError, DataError, NotFound
 from instructloop.records import AnswerSet, PromptKind
 from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
-from instructloop.store.database.intake import take_answer, take_prompt
+from instructloop.store.database.intake import take_answers, take_prompt
 from instructloop.store.database.kinds import PROMPT_KINDS, Body, Kind, check_body
 from instructloop.store.database.opening import Store, new_id
-from instructloop.store.database.prompts import find_prompt
+from instructloop.store.database.prompts import StoredPrompt, find_prompt
 from instructloop.store.database.queues import Queue, find_queue
 from instructloop.store.database.roles import LEADING, READING, Account, require
 from instructloop.store.database.texts import checked
@@ -25,6 +25,8 @@ JUDGED: Mapping[Kind, tuple[int, int]] = {"ranking": (2, 9), "evaluation": (2, 2
 """Kinds that judge answers -> how many, at least and at most."""
 CHUNK = 200
 """Answer sets written at a time."""
+TICK = timedelta(microseconds=1)
+"""By which tasks that are added together follow one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,31 +68,45 @@ class Task:
 def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask]) -> list[str]:
     """Add tasks to a queue, all or none, and return their ids. Adding the same question twice gives the same task.
 
+    Of the same priority, the first comes first.
+
     For administrators, leads and the command line. Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a
     prompt that must not be used in training in a queue of that mode, or for what does not fit the kind of the queue.
     """
     _require_adding(actor)
     with store.writing() as connection:
         queue, now = find_queue(connection, queue_id), store.now()
-        ids = [_add_task(connection, now, queue, task) for task in tasks]
+        ids = [_add_task(connection, now + place * TICK, queue, task) for place, task in enumerate(tasks)]
         write_audit(connection, now, actor, "add tasks", ("queue", queue_id), {"tasks": len(ids)})
     return ids
 
 
 def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
-    """Ranking tasks of sampled answers; returns their ids. Prompts and answers that are not there yet are stored.
+    """Ranking tasks of sampled answers in their order; returns their ids. Prompts and answers that are not there yet are stored.
 
     Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. Written a few
-    hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
+    hundred at a time, so that people can go on working; adding the same sets again adds what is lacking. Raises as `add_tasks`.
     """
     _require_adding(actor)
-    ids, remaining = list[str](), iter(sets)
+    ids, remaining, begun = list[str](), iter(sets), store.now()
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
-            queue, now = find_queue(connection, queue_id), store.now()
-            ids += [_add_answer_set(connection, now, queue, one, licence) for one in chunk]
-    with store.writing() as connection:
-        write_audit(connection, store.now(), actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
+            ids += insert_answer_sets(connection, begun + len(ids) * TICK, actor, queue_id, chunk, licence=licence)
+    return ids
+
+
+def insert_answer_sets(
+    connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None
+) -> list[str]:
+    """The rows of `add_answer_sets`, in a transaction that is open."""
+    queue = find_queue(connection, queue_id)
+    ids: list[str] = []
+    for place, one in enumerate(sets):
+        take_prompt(connection, now, one.prompt, licence, curated=True)
+        take_answers(connection, now, one.prompt.id, one.completions, "sample")
+        answers = tuple(answer.id for answer in one.completions)
+        ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
+    write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
     return ids
 
 
@@ -139,7 +155,8 @@ def _change(store: Store, actor: Account, task_id: str, act: str, values: dict[s
         if row is None:
             raise NotFound(f"there is no task {task_id!r}", expected="the id of a task", remedy="look at the list of tasks")
         if values["state"] == "open":
-            _refuse_erased(connection, row["prompt_id"])
+            if row["prompt_id"] is not None:
+                _unerased(connection, row["prompt_id"])
             if values.get("overlap", row["assigned"]) < row["assigned"]:
                 raise ConfigError(
                     f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it"
@@ -152,7 +169,8 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
     payload, author = _payload(queue.kind, new), None
     if queue.kind != "write_prompt":
         author = _author(connection, queue, new)
-        _check_answers(connection, queue.kind, new)
+        if new.answers:
+            _check_answers(connection, queue.kind, new)
     gold = None if new.gold is None else check_body(queue.kind, new.gold, answers=new.answers, prompt_kind=new.prompt_kind)
     task_id = _task_id(queue, new)
     if connection.execute(sa.select(schema.tasks.c.id).where(schema.tasks.c.id == task_id)).first() is None:
@@ -160,13 +178,6 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
         row |= {"overlap": queue.settings.overlap, "is_gold": gold is not None, "position": new.position, "created_at": now}
         connection.execute(sa.insert(schema.tasks).values(id=task_id, **row))
     return task_id
-
-
-def _add_answer_set(connection: sa.Connection, now: datetime, queue: Queue, answers: AnswerSet, licence: str | None) -> str:
-    take_prompt(connection, now, answers.prompt, licence, curated=True)
-    for answer in answers.completions:
-        take_answer(connection, now, answer, "sample")
-    return _add_task(connection, now, queue, NewTask(prompt_id=answers.prompt.id, answers=tuple(answer.id for answer in answers.completions)))
 
 
 def _payload(kind: Kind, new: NewTask) -> Body:
@@ -190,8 +201,7 @@ def _payload(kind: Kind, new: NewTask) -> Body:
 
 def _author(connection: sa.Connection, queue: Queue, new: NewTask) -> str | None:
     """Whom the task must not be given to. Raises unless the prompt may be used for what the queue is for."""
-    prompt = find_prompt(connection, new.prompt_id or "", generations=False)
-    _refuse_erased(connection, prompt.id)
+    prompt = _unerased(connection, new.prompt_id or "")
     if queue.mode == "training" and not prompt.may_train:
         raise DataError(
             f"the prompt {prompt.id!r} has no consent to training", expected="prompts with consent in a training queue", remedy="leave it out"
@@ -199,9 +209,11 @@ def _author(connection: sa.Connection, queue: Queue, new: NewTask) -> str | None
     return prompt.account_id
 
 
-def _refuse_erased(connection: sa.Connection, prompt_id: str | None) -> None:
-    if prompt_id is not None and find_prompt(connection, prompt_id, generations=False).erased_at is not None:
+def _unerased(connection: sa.Connection, prompt_id: str) -> StoredPrompt:
+    prompt = find_prompt(connection, prompt_id, generations=False)
+    if prompt.erased_at is not None:
         raise NotFound(f"the prompt {prompt_id!r} was erased", expected="a prompt with its text", remedy="leave it out")
+    return prompt
 
 
 def _check_answers(connection: sa.Connection, kind: Kind, new: NewTask) -> None:

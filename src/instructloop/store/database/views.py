@@ -58,6 +58,8 @@ def _prompt(connection: sa.Connection, prompt_id: str | None) -> str | None:
 
 
 def _answers(connection: sa.Connection, prompt_id: str | None, lease: Lease) -> tuple[tuple[str, str], ...]:
+    if not lease.shown:
+        return ()
     answers = schema.answers
     query = sa.select(answers.c.id, answers.c.text).where(answers.c.prompt_id == prompt_id, answers.c.id.in_(lease.shown))
     texts = dict(connection.execute(query).all())
