@@ -1,4 +1,5 @@
-"""The page about the real run: tables and pictures of its seeds, between what `docs/results_intro.md` and `docs/results_outlook.md` say.
+"""The page about the real run: tables and pictures of its seeds, between what `docs/results_intro.md` and `docs/results_outlook.md` say;
+after it the chapter about the demo, `docs/results_small_world.md`, which `demo_record` writes.
 
 python -m instructloop.loop.real_report --root out/real --seeds 0 1 2
 """
@@ -14,10 +15,11 @@ from instructloop.store.snapshots import open_snapshot
 
 
 def write_page(root: Path, docs: Path, seeds: list[int]) -> Path:
-    """Write `docs/results.md`; the two texts around the tables are a person's, and stay."""
+    """Write `docs/results.md`; the texts around the tables stay as they are."""
     data = RealData(folder=root / "data", snapshots={name: open_snapshot(root / "data" / name) for name in GROUPS})
-    intro, outlook = (path.read_text() if path.exists() else "" for path in (docs / "results_intro.md", docs / "results_outlook.md"))
-    outlook = f"{outlook}\n\n{_answers(root / f'seed-{seeds[0]}')}"
+    texts = (docs / f"results_{name}.md" for name in ("intro", "outlook", "small_world"))
+    intro, outlook, small_world = (path.read_text() if path.exists() else "" for path in texts)
+    outlook = f"{outlook}\n\n{_answers(root / f'seed-{seeds[0]}')}\n\n{small_world}"
     return write_results(root, docs, seeds=seeds, intro=f"{intro}\n\n## Data\n\n{data.table()}", outlook=outlook)
 
 
