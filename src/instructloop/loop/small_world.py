@@ -81,12 +81,13 @@ class SmallWorld:
         return self._made("sft", lambda out: train_sft(self.config, inputs, out, stage="sft_ptx_init"))
 
     def rankings(self) -> Path:
-        """Four to nine answers of the SFT model to each prompt, ranked by simulated labelers."""
+        """Four to nine different answers of the SFT model to each prompt, ranked by simulated labelers; prompts with fewer are left out."""
         if (there := self.folder / "data" / "rankings").exists():
             return there
         first = self.sizes.demonstrations
         asked = self.prompts()[first : first + self.sizes.ranked]
-        sets = [_called("sft", answers) for answers in self.answers("answers", self.sft(), asked)]
+        sampled = self.answers("answers", self.sft(), asked)
+        sets = [_called("sft", answers) for answers in sampled if len(answers.completions) >= ANSWERS.least]
         return self._said("rankings", lambda people: people.rank(sets), self._some_held_out([answers.prompt for answers in sets]))
 
     def reward(self) -> Path:
