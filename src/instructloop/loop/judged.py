@@ -83,8 +83,8 @@ def judge_models(world: SmallWorld, trained: Trained, pool: int) -> Judged:
         name: _result(rates.get(name), behaviours[name], given, _kl(name, loaded, given), losses["base" if name == "base_prompted" else name])
         for name, given in answered.items()
     }
-    print(f"the reward model on four answers to each of {world.sizes.compared} of the prompts")
-    trial = _trial(world, trained.sft, prompts[: world.sizes.compared], loaded["sft"], reward)
+    print(f"the reward model on four answers to each of {world.sizes.compared} prompts")
+    trial = _trial(world, trained.sft, evaluation_prompts(pool, world.sizes.compared), loaded["sft"], reward)
     return Judged(
         prompts=prompts, people=people, answered=answered, behaviours=behaviours, models=ModelResults(**models), paired=paired_losses(losses),
         trial=trial, base_parameters=sum(weight.numel() for weight in loaded["base"].policy.parameters()),
