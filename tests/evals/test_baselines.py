@@ -53,6 +53,12 @@ def test_the_gradient_vanishes_at_the_fit():
     np.testing.assert_allclose(difference.T @ lose, 2.0 * weight, atol=1e-4)
 
 
+def test_where_the_fit_starts_changes_nothing_but_the_time():
+    difference_PF = np.random.default_rng(0).normal(size=(60, 4))
+    cold_F, warm_F = (fit_bradley_terry(difference_PF, l2=2.0, start_F=start_F) for start_F in (None, np.array([3.0, -2.0, 1.0, 0.5])))
+    np.testing.assert_allclose(warm_F, cold_F, atol=1e-6)
+
+
 def test_a_word_gets_the_log_odds_per_log_count():
     pairs = [pair("good", "bad")] * 3 + [pair("bad", "good")]
     model = fit_bag_of_words(pairs, l2=1e-9)

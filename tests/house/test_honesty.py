@@ -21,8 +21,8 @@ COMES_WITH_ANOTHER = {"huggingface-hub", "pydantic", "starlette", "tldextract"}
 """Imported, and never without transformers, fastapi or presidio-analyzer, which bring them."""
 IMPORTED_AS = {"argon2-cffi": "argon2", "phonenumberslite": "phonenumbers"}
 """Package -> the name that code imports it by."""
-NEEDED_BY_ANOTHER = {"tensorboard"}
-"""Declared, and imported by torch on our behalf."""
+NEEDED_BY_ANOTHER = {"python-multipart", "tensorboard"}
+"""Declared, and imported by fastapi or torch on our behalf."""
 
 
 def test_every_setting_is_read_somewhere() -> None:

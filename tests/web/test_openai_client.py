@@ -23,7 +23,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, str]
 
 @pytest.fixture
 def api(slow: tuple[Stage, str]) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{slow[1]}/v1", api_key=slow[0].key(), max_retries=0) as client:
+    with client_of(slow[1], slow[0].key()) as client:
         yield client
 
 
@@ -188,21 +188,26 @@ def test_what_breaks_in_the_middle_is_told_in_the_stream(api: OpenAI) -> None:
 
 
 def test_keys(slow: tuple[Stage, str]) -> None:
-    for key in ("il-unknown", "é", "x" * 5000):
-        with pytest.raises(openai.AuthenticationError) as raised:
-            OpenAI(base_url=f"{slow[1]}/v1", api_key=key.encode("ascii", "ignore").decode() or "-", max_retries=0).models.list()
+    for key in ("il-unknown", "-", "x" * 5000):
+        with client_of(slow[1], key) as stranger, pytest.raises(openai.AuthenticationError) as raised:
+            stranger.models.list()
         assert raised.value.code == "invalid_api_key"
     assert httpx.get(f"{slow[1]}/v1/models").json()["error"]["type"] == "authentication_error"
 
 
 def test_the_rate_of_one_account_is_limited(slow: tuple[Stage, str]) -> None:
-    client = OpenAI(base_url=f"{slow[1]}/v1", api_key=slow[0].key("bob"), max_retries=0)
-    for _ in range(8):
-        client.completions.create(model="org/with-slash", prompt="x", n=7)
-    with pytest.raises(openai.RateLimitError) as raised:
-        client.completions.create(model="org/with-slash", prompt="x", n=7)
+    with client_of(slow[1], slow[0].key("bob")) as client:
+        for _ in range(8):
+            client.completions.create(model="org/with-slash", prompt="x", n=7)
+        with pytest.raises(openai.RateLimitError) as raised:
+            client.completions.create(model="org/with-slash", prompt="x", n=7)
     assert raised.value.code == "rate_limit_exceeded"
-    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 61
+    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 60
+
+
+def client_of(url: str, key: str) -> OpenAI:
+    """The official client, which does not try again by itself."""
+    return OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
 
 
 def _soon(true: Callable[[], bool]) -> bool:

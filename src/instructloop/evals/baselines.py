@@ -90,7 +90,11 @@ def choose_bag_of_words(
 ) -> BagOfWords:
     """The bag of words whose L2 strength gives the highest accuracy on the validation pairs; the strongest of equals."""
     words, difference_PF = _word_differences(train, max_words)
-    fitted = [_weighted(words, fit_bradley_terry(difference_PF, l2=l2)) for l2 in sorted(l2s, reverse=True)]
+    fitted: list[BagOfWords] = []
+    weight_F = None
+    for l2 in sorted(l2s, reverse=True):
+        weight_F = fit_bradley_terry(difference_PF, l2=l2, start_F=weight_F)
+        fitted.append(_weighted(words, weight_F))
     return max(fitted, key=lambda model: float(baseline_hits(model, valid).mean()) if valid else 0.0)
 
 
@@ -112,9 +116,12 @@ def _weighted(words: Sequence[str], weight_F: Floats) -> BagOfWords:
     return BagOfWords({word: float(weight) for word, weight in zip(words, weight_F, strict=True)})
 
 
-def fit_bradley_terry(difference_PF: Floats, *, l2: float) -> Floats:
-    """Weights [F] of the regularised logistic model "the first of each pair wins", by Newton's method with halved steps."""
-    weight_F = np.zeros(difference_PF.shape[1])
+def fit_bradley_terry(difference_PF: Floats, *, l2: float, start_F: Floats | None = None) -> Floats:
+    """Weights [F] of the regularised logistic model "the first of each pair wins", by Newton's method with halved steps.
+
+    The loss is strictly convex: `start_F`, zeros unless given, decides how soon the weights are found and not which.
+    """
+    weight_F = np.zeros(difference_PF.shape[1]) if start_F is None else start_F
     loss = _loss(weight_F, difference_PF, l2)
     for _ in range(_NEWTON_STEPS):
         lose_P = 1 / (1 + np.exp(difference_PF @ weight_F))

@@ -38,7 +38,7 @@ class Sizes:
     """How much the people of the small world do. Prompts to demonstrate and to rank are the first of those PPO trains on."""
 
     prompts: int = 5_600
-    demonstrations: int = 1_056
+    demonstrations: int = 2_112
     ranked: int = 2_400
     """Prompts whose answers are ranked."""
     valid: int = 96

@@ -86,7 +86,7 @@ class Play:
         assert len({tuple(row) for row in first}) == len(first)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_counters_tell_the_truth_whatever_happens(steps: list[tuple[str, int, int]], empty_sqlite: Path, tmp_path: Path) -> None:
     place = shutil.copy(empty_sqlite, tmp_path / f"store{next(copies)}.db")

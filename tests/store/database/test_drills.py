@@ -60,7 +60,7 @@ def lease_everything(world: World, num_processes: int, num_tasks: int, overlap: 
 
 
 def test_four_processes_lease_without_over_assigning(world: World) -> None:
-    lease_everything(world, num_processes=4, num_tasks=30, overlap=2)
+    lease_everything(world, num_processes=4, num_tasks=20, overlap=2)
 
 
 @pytest.mark.slow

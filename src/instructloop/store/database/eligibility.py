@@ -36,7 +36,7 @@ def _fresh(actor: Account, queue: Queue) -> Query:
     return (
         sa.select(tasks.c.id, tasks.c.payload)
         .where(tasks.c.queue_id == queue.id, tasks.c.state == "open", not_own, ~met)
-        .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
+        .order_by(tasks.c.position, tasks.c.created_at, tasks.c.id)
     )
 
 

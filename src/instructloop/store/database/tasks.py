@@ -1,9 +1,14 @@
 """Tasks: what people are asked, and what becomes of a task that people will not do."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+<<<<<<< HEAD
 from datetime import datetime, timedelta
+=======
+from datetime import datetime
+from itertools import islice
+>>>>>>> site
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,8 +27,13 @@ from instructloop.store.database.texts import checked
 
 JUDGED: Mapping[Kind, tuple[int, int]] = {"ranking": (2, 9), "evaluation": (2, 2)}
 """Kinds that judge answers -> how many, at least and at most."""
+<<<<<<< HEAD
 TICK = timedelta(microseconds=1)
 """By which tasks that are added together follow one another."""
+=======
+CHUNK = 200
+"""Answer sets written at a time."""
+>>>>>>> site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +50,8 @@ class NewTask:
     """What a prompt is to be written about, for instance the use-case that an application states."""
     gold: Mapping[str, Any] | None = None
     """The known answer, as a submission would give it: the task is mixed in among the others, for everybody."""
-    priority: int = 0
-    """Higher comes first."""
+    position: int = 0
+    """Lower comes first; among equals the older."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +68,7 @@ class Task:
     submitted: int
     skipped: int
     is_gold: bool
-    priority: int
+    position: int
     created_at: datetime
 
 
@@ -78,6 +88,7 @@ def add_tasks(store: Store, actor: Account, queue_id: str, tasks: Sequence[NewTa
     return ids
 
 
+<<<<<<< HEAD
 def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None) -> list[str]:
     """Ranking tasks of sampled answers in their order, all or none; prompts and answers that are not there yet are stored.
 
@@ -102,6 +113,22 @@ def insert_answer_sets(
         answers = tuple(answer.id for answer in one.completions)
         ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
     write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
+=======
+def add_answer_sets(store: Store, actor: Account, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
+    """Ranking tasks of sampled answers; returns their ids. Prompts and answers that are not there yet are stored.
+
+    Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. Written a few
+    hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
+    """
+    require(actor, LEADING, "add tasks")
+    ids, remaining = list[str](), iter(sets)
+    while chunk := list(islice(remaining, CHUNK)):
+        with store.writing() as connection:
+            queue, now = find_queue(connection, queue_id), store.now()
+            ids += [_add_answer_set(connection, now, queue, one, licence) for one in chunk]
+    with store.writing() as connection:
+        write_audit(connection, store.now(), actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
+>>>>>>> site
     return ids
 
 
@@ -165,9 +192,16 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
     task_id = _task_id(queue, new)
     if connection.execute(sa.select(schema.tasks.c.id).where(schema.tasks.c.id == task_id)).first() is None:
         row: Body = {"queue_id": queue.id, "prompt_id": new.prompt_id, "author": author, "payload": payload, "state": "open", "gold": gold}
-        row |= {"overlap": queue.settings.overlap, "is_gold": gold is not None, "priority": new.priority, "created_at": now}
+        row |= {"overlap": queue.settings.overlap, "is_gold": gold is not None, "position": new.position, "created_at": now}
         connection.execute(sa.insert(schema.tasks).values(id=task_id, **row))
     return task_id
+
+
+def _add_answer_set(connection: sa.Connection, now: datetime, queue: Queue, answers: AnswerSet, licence: str | None) -> str:
+    take_prompt(connection, now, answers.prompt, licence, curated=True)
+    for answer in answers.completions:
+        take_answer(connection, now, answer, "sample")
+    return _add_task(connection, now, queue, NewTask(prompt_id=answers.prompt.id, answers=tuple(answer.id for answer in answers.completions)))
 
 
 def _payload(kind: Kind, new: NewTask) -> Body:

@@ -141,9 +141,9 @@ qualifications = sa.Table(
 tasks = sa.Table(
     "tasks", METADATA, _id(), _of("queue_id", "queues"), _of("prompt_id", "prompts", nullable=True), _text("author", nullable=True),
     _json("payload"), _text("state"), _number("overlap", 1), _number("assigned"), _number("submitted"), _number("skipped"),
-    _json("gold"), _yes_or_no("is_gold"), _number("priority"), _moment("created_at", nullable=False),
+    _json("gold"), _yes_or_no("is_gold"), _number("position"), _moment("created_at", nullable=False),
     sa.CheckConstraint("assigned >= 0 AND (is_gold OR assigned <= overlap)", name="never_over_assigned"),
-    sa.Index(None, "queue_id", "state", "is_gold", "priority", "created_at", "id"), sa.Index(None, "prompt_id"),
+    sa.Index(None, "queue_id", "state", "is_gold", "position", "created_at", "id"), sa.Index(None, "prompt_id"),
 )  # fmt: skip
 
 leases = sa.Table(
