@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from instructloop.cli.main import main
+from instructloop.store.database import schema
 from instructloop.store.database.erasure import erase_prompts_of
 from instructloop.store.database.opening import open_store
-from instructloop.store.jsonl import read_jsonl, write_jsonl
+from instructloop.store.jsonl import read_jsonl, write_jsonl, write_records
+from store_world import answer_set
 
 
 @pytest.fixture
@@ -36,6 +39,17 @@ def test_everything_goes_to_another_store_by_export_or_backup(store: Path, tmp_p
         file = tmp_path / f"prompts{number}.jsonl"
         assert main(["export", "prompts", "--store", str(place), "--out", str(file)]) == 0
         assert file.read_bytes() == (tmp_path / "prompts0.jsonl").read_bytes()
+
+
+def test_sampled_answers_become_ranking_tasks_once(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_records(tmp_path / "answers.jsonl", [answer_set(number) for number in range(3)])
+    words = ["import", str(tmp_path / "answers.jsonl"), "--store", str(store), "--kind", "answers", "--queue", "round 1", "--consent", "CC0"]
+    assert main(words) == main(words) == 0
+    assert "3 ranking tasks in the queue 'round 1'" in capsys.readouterr().out
+    opened = open_store(store)
+    with opened.reading() as connection:
+        assert len(connection.execute(sa.select(schema.tasks.c.id)).all()) == 3
+    opened.close()
 
 
 def test_a_snapshot_of_the_store_its_lineage_and_its_redaction(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,6 +84,7 @@ def test_a_snapshot_of_the_store_its_lineage_and_its_redaction(store: Path, tmp_
         (["restore", "none.db", "--store", "x.db"], "there is no file none.db"),
         (["import", "none.jsonl", "--store", "x.db", "--kind", "prompts"], "none.jsonl does not exist"),
         (["import", "--store", "x.db", "--kind", "prompts"], "no file is given"),
+        (["import", "a.jsonl", "--store", "x.db", "--kind", "answers"], "--queue None"),
         (["import", "a", "b", "--store", "x.db", "--kind", "store"], "an export with more beside it"),
         (["lineage", "none"], "none/manifest.json cannot be read"),
         (["snapshot", "--kind", "prompts", "--out", "x"], "no file is given"),

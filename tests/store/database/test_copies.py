@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,16 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(world: World) -> N
         open_store(world.place)
     with world.store.reading() as connection:
         assert migration.current_revision(connection) == "9999"
+
+
+def test_a_new_store_opened_by_many_at_once_is_made_once(world: World, postgres: Any, tmp_path: Path) -> None:
+    place = postgres.new_database() if world.store.engine.dialect.name == "postgresql" else str(tmp_path / "new.db")
+    with ThreadPoolExecutor(8) as threads:
+        stores = list(threads.map(lambda _: open_store(place), range(8)))
+    for store in stores:
+        with store.reading() as connection:
+            assert migration.current_revision(connection) == migration.revisions()[-1]
+        store.close()
 
 
 def test_a_place_that_cannot_be_a_store_is_refused_with_one_error(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ class Store:
         options: dict[str, Any] = {_MODE: mode}
         if mode == "read" and self.engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self.engine.execution_options(**options).connect() as connection:
-            yield connection
+        with self.engine.connect() as connection:
+            yield connection.execution_options(**options)
 
     def close(self) -> None:
         """Close every connection."""
@@ -76,7 +76,8 @@ def open_store(place: str | Path, *, clock: Clock = utc_now) -> Store:
     """
     store = Store(engine=make_engine(place), clock=clock)
     try:
-        upgrade(store.engine)
+        with turn(store.engine):  # two who open a new store at once would both want to set its journal
+            upgrade(store.engine)
     except BaseException:
         store.close()
         raise

@@ -130,6 +130,13 @@ def list_queues(store: Store, actor: Actor) -> list[Queue]:
         return [_queue_of(row) for row in connection.execute(query).mappings()]
 
 
+def queue_named(store: Store, name: str) -> Queue | None:
+    """The queue of that name; None if there is none."""
+    with store.reading() as connection:
+        row = connection.execute(sa.select(schema.queues).where(schema.queues.c.name == name)).mappings().first()
+    return _queue_of(row) if row else None
+
+
 def find_queue(connection: sa.Connection, queue_id: str) -> Queue:
     """The queue, read on a connection that is open; raises `NotFound`."""
     row = connection.execute(sa.select(schema.queues).where(schema.queues.c.id == queue_id)).mappings().first()

@@ -3,12 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-<<<<<<< HEAD
 from datetime import datetime, timedelta
-=======
-from datetime import datetime
 from itertools import islice
->>>>>>> site
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,13 +23,10 @@ from instructloop.store.database.texts import checked
 
 JUDGED: Mapping[Kind, tuple[int, int]] = {"ranking": (2, 9), "evaluation": (2, 2)}
 """Kinds that judge answers -> how many, at least and at most."""
-<<<<<<< HEAD
-TICK = timedelta(microseconds=1)
-"""By which tasks that are added together follow one another."""
-=======
 CHUNK = 200
 """Answer sets written at a time."""
->>>>>>> site
+TICK = timedelta(microseconds=1)
+"""By which tasks that are added together follow one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +65,13 @@ class Task:
     created_at: datetime
 
 
-def add_tasks(store: Store, actor: Account, queue_id: str, tasks: Sequence[NewTask]) -> list[str]:
+def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask]) -> list[str]:
     """Add tasks to a queue, all or none, and return their ids. Adding the same question twice gives the same task.
 
-    Of the same priority, the first comes first.
-
-    For administrators and leads. Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a
-    prompt that must not be used in training in a queue of that mode, or for what does not fit the kind of the queue.
+    Tasks of one position are given out in the order in which they were added. For administrators, leads and the command line.
+    Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a prompt that must not be used in training in a queue of that mode, or for what does not fit the kind of the queue.
     """
-    require(actor, LEADING, "add tasks")
+    _require_adding(actor)
     with store.writing() as connection:
         queue, now = find_queue(connection, queue_id), store.now()
         ids = [_add_task(connection, now + place * TICK, queue, task) for place, task in enumerate(tasks)]
@@ -88,48 +79,26 @@ def add_tasks(store: Store, actor: Account, queue_id: str, tasks: Sequence[NewTa
     return ids
 
 
-<<<<<<< HEAD
-def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None) -> list[str]:
-    """Ranking tasks of sampled answers in their order, all or none; prompts and answers that are not there yet are stored.
-
-    Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. For
-    administrators, leads and the command line; raises as `add_tasks`.
-    """
-    if actor is not None:
-        require(actor, LEADING, "add tasks")
-    with store.writing() as connection:
-        return insert_answer_sets(connection, store.now(), actor, queue_id, sets, licence=licence)
-
-
-def insert_answer_sets(
-    connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None
-) -> list[str]:
-    """The rows of `add_answer_sets`, in a transaction that is open."""
-    queue = find_queue(connection, queue_id)
-    ids: list[str] = []
-    for place, one in enumerate(sets):
-        take_prompt(connection, now, one.prompt, licence, curated=True)
-        take_answers(connection, now, one.prompt.id, one.completions, "sample")
-        answers = tuple(answer.id for answer in one.completions)
-        ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
-    write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
-=======
-def add_answer_sets(store: Store, actor: Account, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
-    """Ranking tasks of sampled answers; returns their ids. Prompts and answers that are not there yet are stored.
+def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
+    """Ranking tasks of sampled answers, in their order; returns their ids. Prompts and answers that are not there yet are stored.
 
     Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. Written a few
     hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
     """
-    require(actor, LEADING, "add tasks")
+    _require_adding(actor)
     ids, remaining = list[str](), iter(sets)
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
-            queue, now = find_queue(connection, queue_id), store.now()
-            ids += [_add_answer_set(connection, now, queue, one, licence) for one in chunk]
+            ids += _insert_answer_sets(connection, store.now() + len(ids) * TICK, queue_id, chunk, licence)
     with store.writing() as connection:
-        write_audit(connection, store.now(), actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
->>>>>>> site
+        _audit_answer_sets(connection, store.now(), actor, queue_id, len(ids))
     return ids
+
+
+def insert_answer_sets(connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, sets: Sequence[AnswerSet]) -> None:
+    """What `add_answer_sets` does, in a transaction that is open: all of it or nothing."""
+    _insert_answer_sets(connection, now, queue_id, sets, None)
+    _audit_answer_sets(connection, now, actor, queue_id, len(sets))
 
 
 def list_tasks(store: Store, actor: Account, queue_id: str, *, state: str | None = None, limit: int = 100, after: str = "") -> list[Task]:
@@ -162,6 +131,11 @@ def requeue_task(store: Store, actor: Account, task_id: str, *, overlap: int | N
     For administrators and leads. Raises `NotFound` if its prompt was erased, `ConfigError` for fewer people than are on it already.
     """
     _change(store, actor, task_id, "requeue task", {"state": "open", "skipped": 0} | ({} if overlap is None else {"overlap": overlap}))
+
+
+def _require_adding(actor: Actor) -> None:
+    if actor is not None:
+        require(actor, LEADING, "add tasks")
 
 
 def _change(store: Store, actor: Account, task_id: str, act: str, values: dict[str, Any]) -> None:
@@ -197,11 +171,18 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
     return task_id
 
 
-def _add_answer_set(connection: sa.Connection, now: datetime, queue: Queue, answers: AnswerSet, licence: str | None) -> str:
-    take_prompt(connection, now, answers.prompt, licence, curated=True)
-    for answer in answers.completions:
-        take_answer(connection, now, answer, "sample")
-    return _add_task(connection, now, queue, NewTask(prompt_id=answers.prompt.id, answers=tuple(answer.id for answer in answers.completions)))
+def _insert_answer_sets(connection: sa.Connection, now: datetime, queue_id: str, sets: Sequence[AnswerSet], licence: str | None) -> list[str]:
+    queue, ids = find_queue(connection, queue_id), list[str]()
+    for place, one in enumerate(sets):
+        take_prompt(connection, now, one.prompt, licence, curated=True)
+        take_answers(connection, now, one.prompt.id, one.completions, "sample")
+        answers = tuple(answer.id for answer in one.completions)
+        ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
+    return ids
+
+
+def _audit_answer_sets(connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, number: int) -> None:
+    write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": number})
 
 
 def _payload(kind: Kind, new: NewTask) -> Body:
