@@ -20,13 +20,18 @@ from instructloop.store.snapshots import read_split
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-COMMANDS = [
-    words[1:]
-    for kind, block in BLOCKS
-    if not kind
-    for words in map(shlex.split, block.replace("\\\n", "").splitlines())
-    if words[:1] == ["instructloop"]
-]
+
+
+def commands(of: str) -> list[list[str]]:
+    """The command lines of the blocks of one kind, without the program's name."""
+    lines = [line for kind, block in BLOCKS if kind == of for line in block.replace("\\\n", "").splitlines()]
+    return [words[1:] for words in (shlex.split(line, comments=True) for line in lines) if words[:1] == ["instructloop"]]
+
+
+COMMANDS = commands("")
+"""Run below, one after another, on toy data."""
+WITH_PEOPLE = commands("sh")
+"""They wait for people."""
 FILES: dict[str, tuple[str, type[Record]]] = {
     "texts.jsonl": ("documents", Document),
     "demos.jsonl": ("demonstrations", Demonstration),
@@ -35,7 +40,7 @@ FILES: dict[str, tuple[str, type[Record]]] = {
 """File of the README -> the toy data of that kind."""
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("words", [*COMMANDS, *WITH_PEOPLE], ids=" ".join)
 def test_every_line_is_understood(words: list[str]) -> None:
     verb, *argv = words
     module = importlib.import_module(f"instructloop.cli.{verb}")

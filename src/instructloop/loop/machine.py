@@ -18,6 +18,8 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "plots": ("matplotlib",),
     "tensorboard": ("tensorboard",),
+    "postgres": ("psycopg",),
+    "pii": ("presidio_analyzer",),
 }
 """Extra -> the packages it brings."""
 

@@ -49,7 +49,7 @@ class Sizes:
     held_out_documents: int = 600
     test_prompts: int = 600
     """Prompts that every model answers and is judged on; at least 500 for a run that is to be reported."""
-    compared: int = 300
+    compared: int = 600
     """The first of them, of which the reward model is tried on several answers each."""
 
 
