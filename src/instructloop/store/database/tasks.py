@@ -69,7 +69,8 @@ def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask
     """Add tasks to a queue, all or none, and return their ids. Adding the same question twice gives the same task.
 
     Tasks of one position are given out in the order in which they were added. For administrators, leads and the command line.
-    Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a prompt that must not be used in training in a queue of that mode, or for what does not fit the kind of the queue.
+    Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a prompt that must not be used in
+    training in a queue of that mode, or for what does not fit the kind of the queue.
     """
     _require_adding(actor)
     with store.writing() as connection:
