@@ -37,6 +37,8 @@ class Serve:
     """Where people reach the site, if a proxy stands before it: https://loop.example.org."""
     insecure_http: bool = False
     """Let people of other machines in over plain HTTP, which can be read on the way."""
+    answers_per_minute: int = 60
+    """Answers that one account may ask for in a minute."""
     open: bool = False
     """Open the site in this machine's browser."""
     serving: Serving = field(default_factory=Serving)
@@ -51,7 +53,9 @@ def main(argv: Sequence[str]) -> None:
     from instructloop.web.serving import Ready, serve
     from instructloop.web.settings import SiteSettings
 
-    settings = SiteSettings(host=asked.host, port=asked.port, public_url=asked.url, insecure_http=asked.insecure_http)
+    settings = SiteSettings(
+        host=asked.host, port=asked.port, public_url=asked.url, insecure_http=asked.insecure_http, answers_per_minute=asked.answers_per_minute
+    )
     for source in asked.model:
         if "://" not in source:
             require_model(source.rpartition("=")[2])

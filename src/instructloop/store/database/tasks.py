@@ -68,10 +68,9 @@ class Task:
 def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask]) -> list[str]:
     """Add tasks to a queue, all or none, and return their ids. Adding the same question twice gives the same task.
 
-    Of the same priority, the first comes first.
-
-    For administrators, leads and the command line. Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a
-    prompt that must not be used in training in a queue of that mode, or for what does not fit the kind of the queue.
+    Tasks of one position are given out in the order in which they were added. For administrators, leads and the command line.
+    Raises `NotFound` for a prompt or answer that is not there or was erased, `DataError` for a prompt that must not be used in
+    training in a queue of that mode, or for what does not fit the kind of the queue.
     """
     _require_adding(actor)
     with store.writing() as connection:
@@ -82,32 +81,25 @@ def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask
 
 
 def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[AnswerSet], *, licence: str | None = None) -> list[str]:
-    """Ranking tasks of sampled answers in their order; returns their ids. Prompts and answers that are not there yet are stored.
+    """Ranking tasks of sampled answers, in their order; returns their ids. Prompts and answers that are not there yet are stored.
 
     Who gave an answer is kept and never shown to labelers. `licence` is the consent of prompts that come without. Written a few
-    hundred at a time, so that people can go on working; adding the same sets again adds what is lacking. Raises as `add_tasks`.
+    hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
     """
     _require_adding(actor)
-    ids, remaining, begun = list[str](), iter(sets), store.now()
+    ids, remaining = list[str](), iter(sets)
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
-            ids += insert_answer_sets(connection, begun + len(ids) * TICK, actor, queue_id, chunk, licence=licence)
+            ids += _insert_answer_sets(connection, store.now() + len(ids) * TICK, queue_id, chunk, licence)
+    with store.writing() as connection:
+        _audit_answer_sets(connection, store.now(), actor, queue_id, len(ids))
     return ids
 
 
-def insert_answer_sets(
-    connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, sets: Sequence[AnswerSet], *, licence: str | None = None
-) -> list[str]:
-    """The rows of `add_answer_sets`, in a transaction that is open."""
-    queue = find_queue(connection, queue_id)
-    ids: list[str] = []
-    for place, one in enumerate(sets):
-        take_prompt(connection, now, one.prompt, licence, curated=True)
-        take_answers(connection, now, one.prompt.id, one.completions, "sample")
-        answers = tuple(answer.id for answer in one.completions)
-        ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
-    write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": len(ids)})
-    return ids
+def insert_answer_sets(connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, sets: Sequence[AnswerSet]) -> None:
+    """What `add_answer_sets` does, in a transaction that is open: all of it or nothing."""
+    _insert_answer_sets(connection, now, queue_id, sets, None)
+    _audit_answer_sets(connection, now, actor, queue_id, len(sets))
 
 
 def list_tasks(store: Store, actor: Account, queue_id: str, *, state: str | None = None, limit: int = 100, after: str = "") -> list[Task]:
@@ -178,6 +170,20 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
         row |= {"overlap": queue.settings.overlap, "is_gold": gold is not None, "position": new.position, "created_at": now}
         connection.execute(sa.insert(schema.tasks).values(id=task_id, **row))
     return task_id
+
+
+def _insert_answer_sets(connection: sa.Connection, now: datetime, queue_id: str, sets: Sequence[AnswerSet], licence: str | None) -> list[str]:
+    queue, ids = find_queue(connection, queue_id), list[str]()
+    for place, one in enumerate(sets):
+        take_prompt(connection, now, one.prompt, licence, curated=True)
+        take_answers(connection, now, one.prompt.id, one.completions, "sample")
+        answers = tuple(answer.id for answer in one.completions)
+        ids.append(_add_task(connection, now + place * TICK, queue, NewTask(prompt_id=one.prompt.id, answers=answers)))
+    return ids
+
+
+def _audit_answer_sets(connection: sa.Connection, now: datetime, actor: Actor, queue_id: str, number: int) -> None:
+    write_audit(connection, now, actor, "add answer sets", ("queue", queue_id), {"tasks": number})
 
 
 def _payload(kind: Kind, new: NewTask) -> Body:
