@@ -60,7 +60,7 @@ def run_demo(out: Path, seed: int, *, pool: int, base: Path, config: Config, siz
     What an earlier call has made is found again. Raises `ResumeError` where `out` was begun with another seed, pool, base or settings,
     and `ConfigError` for a pool that there is not.
     """
-    evaluation_prompts(pool, max(sizes.test_prompts, sizes.compared))  # a pool that there is not, or with too few prompts, is refused before anything is trained
+    evaluation_prompts(pool, max(sizes.test_prompts, sizes.compared))  # a pool that is not there is refused first
     settings = {"seed": seed, "pool": pool, "base": model_identity(str(base)), "config": asdict(config), "sizes": asdict(sizes)}
     _refuse_other_settings(out, json.loads(json.dumps(settings)))
     config = on_this_machine(replace(config, run=replace(config.run, seed=seed)))

@@ -194,8 +194,17 @@ def _take(connection: sa.Connection, now: datetime, actor: Account, queue: Queue
     lease_id = new_id()
     choices = eligibility.choices(connection, actor, queue, lease_id)
     purpose, task = next(((purpose, task) for purpose, query in choices if (task := lock_first(connection, query)) is not None), ("", None))
-    if task is None:
-        return None
+    return None if task is None else _begin(connection, now, actor, queue, lease_id=lease_id, purpose=purpose, task=task)
+
+
+def give(connection: sa.Connection, now: datetime, actor: Account, queue: Queue, task_id: str) -> Lease | None:
+    """Put an ordinary task into somebody's hands; None if they may not be given it, or it has no room."""
+    _one_at_a_time(connection, actor.id)
+    task = lock_first(connection, eligibility.ordinary(actor, queue).where(schema.tasks.c.id == task_id))
+    return None if task is None else _begin(connection, now, actor, queue, lease_id=new_id(), purpose="label", task=task)
+
+
+def _begin(connection: sa.Connection, now: datetime, actor: Account, queue: Queue, *, lease_id: str, purpose: str, task: sa.RowMapping) -> Lease:
     if purpose != "repeat":
         tasks = schema.tasks
         connection.execute(sa.update(tasks).where(tasks.c.id == task["id"]).values(assigned=tasks.c.assigned + 1))

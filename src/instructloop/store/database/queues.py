@@ -127,14 +127,14 @@ def list_queues(store: Store, actor: Actor) -> list[Queue]:
         mine = sa.select(qualified.c.queue_id).where(qualified.c.account_id == actor.id)
         query = query.where(queues.c.open, sa.or_(~queues.c.needs_qualification, queues.c.id.in_(mine)))
     with store.reading() as connection:
-        return [_queue_of(row) for row in connection.execute(query).mappings()]
+        return [queue_of(row) for row in connection.execute(query).mappings()]
 
 
 def queue_named(store: Store, name: str) -> Queue | None:
     """The queue of that name; None if there is none."""
     with store.reading() as connection:
         row = connection.execute(sa.select(schema.queues).where(schema.queues.c.name == name)).mappings().first()
-    return _queue_of(row) if row else None
+    return queue_of(row) if row else None
 
 
 def find_queue(connection: sa.Connection, queue_id: str) -> Queue:
@@ -142,7 +142,7 @@ def find_queue(connection: sa.Connection, queue_id: str) -> Queue:
     row = connection.execute(sa.select(schema.queues).where(schema.queues.c.id == queue_id)).mappings().first()
     if row is None:
         raise NotFound(f"there is no queue {queue_id!r}", expected="the id of a queue", remedy="look at the list of queues")
-    return _queue_of(row)
+    return queue_of(row)
 
 
 def qualify(store: Store, actor: Account, queue_id: str, account_id: str, *, qualified: bool = True) -> None:
@@ -218,7 +218,8 @@ def _find_guide(connection: sa.Connection, guide_id: str) -> Guide:
     return Guide(**row)
 
 
-def _queue_of(row: sa.RowMapping) -> Queue:
+def queue_of(row: sa.RowMapping) -> Queue:
+    """The queue in a row of the table."""
     settings = QueueSettings(**{name: row[name] for name in QueueSettings.__dataclass_fields__})
     return Queue(id=row["id"], name=row["name"], kind=row["kind"], mode=row["mode"], settings=settings, created_at=row["created_at"])
 

@@ -139,22 +139,25 @@ def _require_adding(actor: Actor) -> None:
         require(actor, LEADING, "add tasks")
 
 
+def change_task(connection: sa.Connection, now: datetime, actor: Account, task_id: str, act: str, values: Mapping[str, Any]) -> None:
+    """Change a task in a transaction that is open; raises `NotFound`, and `ConfigError` for an overlap below who is on it already."""
+    tasks = schema.tasks
+    row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id).with_for_update()).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no task {task_id!r}", expected="the id of a task", remedy="look at the list of tasks")
+    if values["state"] == "open":
+        if row["prompt_id"] is not None:
+            _unerased(connection, row["prompt_id"])
+        if values.get("overlap", row["assigned"]) < row["assigned"]:
+            raise ConfigError(f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it")
+    connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**values))
+    write_audit(connection, now, actor, act, ("task", task_id), values)
+
+
 def _change(store: Store, actor: Account, task_id: str, act: str, values: dict[str, Any]) -> None:
     require(actor, LEADING, f"{act}s")
-    tasks = schema.tasks
     with store.writing() as connection:
-        row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id).with_for_update()).mappings().first()
-        if row is None:
-            raise NotFound(f"there is no task {task_id!r}", expected="the id of a task", remedy="look at the list of tasks")
-        if values["state"] == "open":
-            if row["prompt_id"] is not None:
-                _unerased(connection, row["prompt_id"])
-            if values.get("overlap", row["assigned"]) < row["assigned"]:
-                raise ConfigError(
-                    f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it"
-                )
-        connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**values))
-        write_audit(connection, store.now(), actor, act, ("task", task_id), values)
+        change_task(connection, store.now(), actor, task_id, act, values)
 
 
 def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTask) -> str:
