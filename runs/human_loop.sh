@@ -2,7 +2,7 @@
 # The human loop, twice, on two processor cores in a few minutes: scripted people of the small world do what people do, through a
 # feedback store and a real server, and every other step is a command that you would give with people of your own.
 #
-#   runs/human_loop.sh            everything under out/human_loop; REPORT at its end
+#   runs/human_loop.sh            everything under out/human_loop, and a page that shows both rounds: report.html
 #
 # OUT (default out/human_loop, a new folder) is where everything goes, PROGRAMS (default .venv/bin) where python and instructloop are.
 set -euo pipefail
@@ -81,6 +81,8 @@ round() { # NUMBER FIRST_PROMPT MODELS...: candidates, rankings, reward model, P
 round 1 40 --model sft
 round 2 80 --model sft:0.5 --model ppo-1:0.5
 
+people report --curation "$out/curation" --rounds "$out/round-1" "$out/round-2" --out "$out/report.html"
+
 say "the site answers with the newest model; whose data is inside it"
 serve
 cat "$out/serve.log"
@@ -90,5 +92,4 @@ echo
 stop
 loop models list --store "$store"
 loop lineage "$out/round-2/ppo" --store "$store" --look "$out" | tail -n 1
-people report --curation "$out/curation" --rounds "$out/round-1" "$out/round-2" --out "$out/report.html"
 echo "To talk to the models: instructloop serve --store $store"
