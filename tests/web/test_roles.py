@@ -8,10 +8,16 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from instructloop.store.database.accounts import create_account
 from instructloop.store.database.api_keys import create_key, list_keys
 from instructloop.store.database.invitations import invite, list_invitations
+from instructloop.store.database.jobs import enqueue
+from instructloop.store.database.leases import lease_next
+from instructloop.store.database.models import NewModel, register_model
 from instructloop.store.database.prompts import Consent, NewPrompt, read_prompt, record_generation, submit_prompt
+from instructloop.store.database.queues import create_queue, publish_guide
 from instructloop.store.database.sessions import list_sessions, start_session
+from instructloop.store.database.tasks import NewTask, add_tasks
 from instructloop.web.api import routes as api
 from instructloop.web.app import PAGES
 from instructloop.web.pages import health
@@ -20,6 +26,8 @@ from web.scripted import Stage
 
 EVERYBODY = ("ada", "bob", "labeler", "researcher", "lead", "administrator")
 RUNNING = ("lead", "administrator")
+READING = ("researcher", *RUNNING)
+ADMINISTRATOR = ("administrator",)
 TO_LOGIN = 303
 
 
@@ -47,12 +55,21 @@ class Things:
     session: str
     invitation: str
     token: str
+    account: str
+    queue: str
+    task: str
+    lease: str
+    guide: str
+    job: str
+    model: str
 
     def path(self, template: str) -> str:
         """The address of a route about these things."""
-        known = {"/sessions/": self.session, "/keys/": self.key, "/invitations/": self.invitation}
+        known = {"/sessions/": self.session, "/keys/": self.key, "/invitations/": self.invitation, "/queues/": self.queue}
+        known |= {"/guides/": self.guide, "/jobs/": self.job}
         id_ = next((value for word, value in known.items() if word in template), self.prompt)
-        return template.replace("{id}", id_).replace("{token}", self.token).replace("{model:path}", "first")
+        filled = template.replace("{id}", id_).replace("{token}", self.token).replace("{model:path}", "first")
+        return filled.replace("{account}", self.account).replace("{act}", "hide").replace("{name:path}", self.model)
 
 
 def asking(things: Things) -> dict[str, Any]:
@@ -61,6 +78,42 @@ def asking(things: Things) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def of_tasks(things: Things) -> dict[str, Any]:
+    return {"task": things.task, "act": "retire"}
+
+
+ADMINISTRATION: dict[tuple[str, str], Rule] = {
+    ("GET", "/admin"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/agreement"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/queues"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/queues"): Rule(401, 303, may=RUNNING, body=lambda things: {"name": things.key, "kind": "ranking", "mode": "training"}),
+    ("GET", "/admin/queues/{id}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/queues/{id}"): Rule(401, 303, may=RUNNING, body=lambda _: {"overlap": "2"}),
+    ("POST", "/admin/queues/{id}/tasks"): Rule(401, 303, may=RUNNING, body=of_tasks),
+    ("POST", "/admin/queues/{id}/people"): Rule(401, 303, may=RUNNING, body=lambda things: {"account": things.account, "qualified": "true"}),
+    ("POST", "/admin/queues/{id}/candidates"): Rule(401, 400, may=RUNNING, body=lambda _: {"model": "first", "prompts": "none"}),
+    ("GET", "/admin/review"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/review"): Rule(401, 303, may=RUNNING, body=of_tasks),
+    ("GET", "/admin/leases"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/leases"): Rule(401, 303, may=RUNNING, body=lambda things: {"lease": things.lease, "act": "free"}),
+    ("GET", "/admin/guides"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/guides/{id}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/guides"): Rule(401, 303, may=RUNNING, body=lambda _: {"name": "ranking", "mode": "training", "words": "Rank."}),
+    ("GET", "/admin/people"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/people/invitations"): Rule(401, 303, may=RUNNING, body=lambda _: {"role": "labeler"}),
+    ("POST", "/admin/people/invitations/{id}/withdraw"): Rule(401, 303, may=RUNNING),
+    ("GET", "/admin/people/{account}"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/people/{account}/role"): Rule(401, 303, may=ADMINISTRATOR, body=lambda _: {"role": "researcher"}),
+    ("POST", "/admin/people/{account}/held-out"): Rule(401, 303, may=RUNNING, body=lambda _: {"held_out": "true"}),
+    ("POST", "/admin/people/{account}/disable"): Rule(401, 303, may=ADMINISTRATOR),
+    ("POST", "/admin/people/{account}/keys/{id}/revoke"): Rule(401, 303, may=ADMINISTRATOR),
+    ("GET", "/admin/models"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/models/{name:path}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/models/{act}/{name:path}"): Rule(401, 303, may=RUNNING),
+    ("GET", "/admin/jobs"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/jobs/{id}/cancel"): Rule(401, 303, may=RUNNING),
+    ("GET", "/admin/audit"): Rule(TO_LOGIN, 200, may=READING),
+}
 RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/"): Rule(303, 303),
     ("GET", "/login"): Rule(200, 303),
@@ -87,9 +140,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/account/sessions/{id}/end"): Rule(401, 303, foreign=403),
     ("POST", "/account/keys"): Rule(401, 303, body=lambda _: {"name": "x"}),
     ("POST", "/account/keys/{id}/revoke"): Rule(401, 303, foreign=403),
-    ("GET", "/people"): Rule(TO_LOGIN, 200, may=RUNNING),
-    ("POST", "/people/invitations"): Rule(401, 303, may=RUNNING, body=lambda _: {"role": "labeler"}),
-    ("POST", "/people/invitations/{id}/withdraw"): Rule(401, 303, may=RUNNING),
+    **ADMINISTRATION,
     ("GET", "/health"): Rule(200, 200),
     ("GET", "/health/ready"): Rule(200, 200),
     # The API knows keys alone: a session opens nothing there.
@@ -114,7 +165,21 @@ def things_of(site: Stage, name: str) -> Things:
     _, key = create_key(site.store, person, name="x", scopes=("generate",))
     _, session = start_session(site.store, person)
     token, invitation = invite(site.store, administrator, "playground")
-    return Things(prompt.id, answer.id, key.id, session.id, invitation.id, token)
+    return Things(prompt.id, answer.id, key.id, session.id, invitation.id, token, **work_of(site, prompt.id))
+
+
+def work_of(site: Stage, prompt: str) -> dict[str, str]:
+    """A labeler whom nobody logs in as, a queue with a task in their hands, a guide, a job, a model: new ones each time."""
+    store, lead = site.store, site.people["administrator"]
+    someone = create_account(store, lead, name=f"labeler of {prompt}", role="labeler")
+    queue = create_queue(store, lead, name=f"queue of {prompt}", kind="demonstration")
+    (task,) = add_tasks(store, lead, queue.id, [NewTask(prompt_id=prompt)])
+    lease = lease_next(store, someone, queue.id)
+    assert lease is not None
+    guide = publish_guide(store, lead, name="ranking", mode="training", text="Rank.")
+    job = enqueue(store, lead, "nothing", {}, key=prompt)
+    model = register_model(store, lead, NewModel(name=f"models/{prompt}", place="nowhere"))
+    return {"account": someone.id, "queue": queue.id, "task": task, "lease": lease.id, "guide": guide.id, "job": job.id, "model": model.name}
 
 
 def ask(browser: Browser, method: str, template: str, rule: Rule, things: Things) -> int:
@@ -168,7 +233,7 @@ def test_another_person_s_prompt_does_not_open(site: Stage) -> None:
 def test_leads_invite_to_some_roles_only(site: Stage) -> None:
     with browsing(site, "lead") as browser:
         for role, status in (("labeler", 303), ("playground", 303), ("lead", 403), ("administrator", 403), ("king", 400)):
-            assert browser.submit("/people/invitations", role=role).status_code == status
+            assert browser.submit("/admin/people/invitations", role=role).status_code == status
 
 
 def test_a_disabled_person_is_out_at_once(site: Stage) -> None:

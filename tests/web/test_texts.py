@@ -10,7 +10,10 @@ from instructloop.web.texts import catalogue
 WEB = Path(instructloop.web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 SCRIPTS = sorted((WEB / "static").glob("*.js"))
-PREFIXED = ("nav.", "roles.", "roles_hint.", "theme.", "data.from_", "playground.example_", "errors.")
+PARTS = ("section", "set", "coef", "kind", "mode", "state", "reason", "funnel", "source", "undefined", "job", "model", "record")
+PREFIXED = (
+    *(f"admin.{part}_" for part in PARTS), "flags.", "nav.", "roles.", "roles_hint.", "theme.", "data.from_", "playground.example_", "errors.",
+)  # fmt: skip
 """Looked up with a name put together from these."""
 
 
@@ -39,6 +42,7 @@ def test_every_text_is_used_and_every_use_is_there() -> None:
     assert {f"errors.{name}.text" for name in names} <= set(catalogue())
     by_script = {f"{part}.{name}" for part in ("playground", "notice") for pair in re.findall(r"[tT]exts\.(\w+)|\"(\w+)\"", scripts) for name in pair}
     by_script |= {f"playground.finished_{reason}" for reason in ("stop", "length", "stopped")}
+    asked |= {key for key in catalogue() if f'"{key}"' in sources}
     used = asked | by_script | {key for key in catalogue() if key.startswith(PREFIXED)}
     assert set(catalogue()) - used == set()
     errors = {key.split(".")[1] for key in catalogue() if key.startswith("errors.")}

@@ -24,14 +24,15 @@ from instructloop.web.api import routes as api
 from instructloop.web.api.problems import refusal_of_validation
 from instructloop.web.asking import refusal_of, told
 from instructloop.web.guards import Mistakes, SameOrigin, SecurityHeaders, Transport, WholeBody
-from instructloop.web.pages import account, entrance, health, own_data, people, playground
+from instructloop.web.pages import account, entrance, health, own_data, playground
+from instructloop.web.pages.admin.routes import ROUTERS as ADMINISTRATION
 from instructloop.web.refusals import Refusal, refuse, wants_page
 from instructloop.web.settings import SiteSettings
 from instructloop.web.site import new_site
 from instructloop.web.visits import checked_visit, to_login, visit_of
 
 LOG = logging.getLogger(__name__)
-PAGES = (entrance.router, playground.router, own_data.router, account.router, people.router)
+PAGES = (entrance.router, playground.router, own_data.router, account.router, *ADMINISTRATION)
 """Routers of pages: each request to them is checked for its form token, and is no part of the API's description."""
 STATUSES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 401: "needs_login", 403: "no_access"}
 STORE_SECONDS = 2.0
