@@ -25,8 +25,12 @@ def choices(connection: sa.Connection, actor: Account, queue: Queue, lease_id: s
         yield "gold", _fresh(actor, queue).where(schema.tasks.c.is_gold)
     elif drawn < settings.gold_rate + settings.repeat_rate:
         yield "repeat", _answered(connection, actor, queue)
-    ordinary = ~schema.tasks.c.is_gold, schema.tasks.c.assigned < schema.tasks.c.overlap
-    yield "label", _fresh(actor, queue).where(*ordinary)
+    yield "label", ordinary(actor, queue)
+
+
+def ordinary(actor: Account, queue: Queue) -> Query:
+    """The ordinary tasks of a queue that a person may be given; gold ones and repeats are never counted out to anybody."""
+    return _fresh(actor, queue).where(~schema.tasks.c.is_gold, schema.tasks.c.assigned < schema.tasks.c.overlap)
 
 
 def _fresh(actor: Account, queue: Queue) -> Query:
