@@ -11,7 +11,7 @@ from instructloop.store.database.kinds import Kind
 from instructloop.store.database.leases import expire_leases
 from instructloop.store.database.opening import Store
 from instructloop.store.database.queues import Guide, Queue, list_queues, unread_guide
-from instructloop.store.database.roles import Account
+from instructloop.store.database.roles import LABELING, Account, require
 
 EXCERPT = 280
 """Characters of a prompt by which people know their work again."""
@@ -66,6 +66,7 @@ def own_queues(store: Store, actor: Account) -> list[OwnQueue]:
 
 def own_work(store: Store, actor: Account, *, before: datetime | None = None, limit: int = 20) -> list[OwnWork]:
     """What a person has submitted, the newest first, from before a moment on; what they revised stands once, as it is now."""
+    require(actor, LABELING, "look at work of theirs")
     submissions, tasks, queues, prompts = schema.submissions, schema.tasks, schema.queues, schema.prompts
     later = submissions.alias("later")
     replaced = sa.exists().where(later.c.revises == submissions.c.id)

@@ -20,10 +20,10 @@ function titled(question, host, ...children) {
 
 function words(question, host) {
   const id = `${host.id}-${question.name}`;
-  const small = question.form === "note" || host.small;
+  const small = question.form === "note";
   const count = make("span", { class: "hint number", "aria-hidden": "true" });
   const area = make("textarea", {
-    class: `area${small ? "" : " writing reading"}`, id, rows: small ? 2 : 8, spellcheck: true, "aria-describedby": `${id}-hint`,
+    class: `area${small ? "" : question.form === "part" ? " reading" : " writing reading"}`, id, rows: small ? 2 : question.form === "part" ? 3 : 8, spellcheck: true, "aria-describedby": `${id}-hint`,
     oninput: () => { host.write(question.name, area.value, { typed: true }); tell(); },
   });
   const tell = () => (count.textContent = fill(host.texts.words, { count: area.value.split(/\s+/).filter(Boolean).length }));
