@@ -29,6 +29,7 @@ LABELER_CONSENT = "labeler"
 class LabeledTask:
     """What is known of a task when somebody answers it."""
 
+    queue_id: str
     kind: Kind
     mode: str
     prompt_id: str | None
@@ -44,7 +45,7 @@ def task_of(connection: sa.Connection, task_id: str, purpose: str) -> LabeledTas
     """The task with what its queue and its prompt say of it."""
     tasks, queues, prompts = schema.tasks, schema.queues, schema.prompts
     query = (
-        sa.select(tasks.c.prompt_id, tasks.c.payload, queues.c.kind, queues.c.mode, queues.c.revise_seconds, prompts.c.erased_at)
+        sa.select(tasks.c.queue_id, tasks.c.prompt_id, tasks.c.payload, queues.c.kind, queues.c.mode, queues.c.revise_seconds, prompts.c.erased_at)
         .join_from(tasks, queues)
         .outerjoin(prompts)
         .where(tasks.c.id == task_id)
@@ -52,7 +53,8 @@ def task_of(connection: sa.Connection, task_id: str, purpose: str) -> LabeledTas
     row = connection.execute(query).mappings().one()
     payload: Body = row["payload"] or {}
     return LabeledTask(
-        kind=row["kind"], mode=row["mode"], prompt_id=row["prompt_id"], prompt_kind=payload.get("prompt_kind", "plain"), about=payload.get("about"),
+        queue_id=row["queue_id"], kind=row["kind"], mode=row["mode"], prompt_id=row["prompt_id"],
+        prompt_kind=payload.get("prompt_kind", "plain"), about=payload.get("about"),
         answers=tuple(payload.get("answers", ())), purpose=purpose, revise_seconds=row["revise_seconds"], erased=row["erased_at"] is not None,
     )  # fmt: skip
 
