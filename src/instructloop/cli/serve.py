@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
 
     def announce(site: Ready) -> None:
         print(f"The site is at {site.address}")
-        print(f"models: {', '.join(models) or 'none; give one with --model'}")
+        print(f"models: {', '.join(completers) or 'none; give one with --model'}")
         for model in gone:
             print(f"left out, as its folder is gone: {model}")
         if site.first_link:
