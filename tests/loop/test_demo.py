@@ -2,16 +2,26 @@
 
 import json
 import math
+import shlex
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from instructloop.cli.parsing import parse
+from instructloop.cli.serve import Serve
 from instructloop.errors import ConfigError, ResumeError
 from instructloop.evals.report.inputs import ReportInputs
 from instructloop.evals.results import MODEL_NAMES, Results
 from instructloop.lab.prompts import PRACTICE_POOL, evaluation_prompts
 from instructloop.loop.demo import run_demo
+from instructloop.loop.served_models import registered_sources
+from instructloop.records import Demonstration, Ranking
+from instructloop.store.database.lineage import Places, trace
+from instructloop.store.database.models import list_models
+from instructloop.store.database.opening import open_store
+from instructloop.store.snapshots import read_split
 from loop.lab_run import SIZES, make_tiny_base, shrunk
 
 STAGES = ["sft", "sampling_and_ranking", "reward_model", "ppo", "ppo_ptx", "judging"]
@@ -67,7 +77,24 @@ def test_a_second_call_finds_everything(base: Path, out: Path, capsys: pytest.Ca
     again = run_demo(out, seed=3, pool=PRACTICE_POOL, base=base, config=shrunk(), sizes=SIZES)
     assert again == Results.read(out / "results.json")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
-    assert "Judged by simulated people" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Judged by simulated people" in told
+    command = told.splitlines()[-1].partition("instructloop ")[2]
+    assert command.startswith(f"serve --store {out / 'feedback.db'} --model ppo_ptx={out / 'ppo_ptx' / 'model'} --model ppo=")
+    asked = parse("serve", Serve, shlex.split(command)[1:])
+    assert all((Path(model.partition("=")[2]) / "config.json").exists() for model in asked.model)
+
+
+def test_its_store_knows_its_models_and_whose_data_is_inside(out: Path) -> None:
+    with closing(open_store(out / "feedback.db")) as store:
+        offered = [source.partition("=")[0] for source in registered_sources(store)[0]]
+        hidden = {model.name for model in list_models(store)} - set(offered)
+        lineage = trace(out / "reward" / "model", Places(store))
+    assert offered == ["ppo_ptx", "ppo", "sft"]
+    assert hidden == {"base", "reward"}
+    prompts = [*read_split(out / "data" / "rankings", "train", Ranking), *read_split(out / "data" / "demonstrations", "train", Demonstration)]
+    assert {one.prompt.user_id for one in prompts} <= lineage.users
+    assert all(user.startswith("simulated-user-") for user in lineage.users)
 
 
 def test_judging_again_gives_the_same_figures(base: Path, out: Path) -> None:

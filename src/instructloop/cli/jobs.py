@@ -91,13 +91,13 @@ def main(argv: Sequence[str]) -> None:
     kind, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     if kind in ("-h", "--help"):
         print("usage: instructloop jobs {" + ",".join(ACTS) + "} --store STORE [...]\n\n`instructloop jobs ACT --help` tells more.")
-    elif kind in ACTS:
-        arguments, act = ACTS[kind]
-        asked = parse(f"jobs {kind}", arguments, rest)
-        with opened(asked.store) as store:
-            act(store, asked)
-    else:
+        raise SystemExit(0)
+    if kind not in ACTS:
         raise mistyped("act", kind, ACTS, see="instructloop jobs --help")
+    arguments, act = ACTS[kind]
+    asked = parse(f"jobs {kind}", arguments, rest)
+    with opened(asked.store) as store:
+        act(store, asked)
 
 
 def _list(store: "Store", _: InStore) -> None:

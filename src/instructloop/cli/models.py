@@ -50,13 +50,13 @@ def main(argv: Sequence[str]) -> None:
     kind, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     if kind in ("-h", "--help"):
         print("usage: instructloop models {" + ",".join(KINDS) + "} --store STORE [...]\n\n`instructloop models KIND --help` tells more.")
-    elif kind in KINDS:
-        arguments, act = KINDS[kind]
-        asked = parse(f"models {kind}", arguments, rest)
-        with opened(asked.store, new=kind == "add") as store:
-            act(store, asked)
-    else:
+        raise SystemExit(0)
+    if kind not in KINDS:
         raise mistyped("kind", kind, KINDS, see="instructloop models --help")
+    arguments, act = KINDS[kind]
+    asked = parse(f"models {kind}", arguments, rest)
+    with opened(asked.store, new=kind == "add") as store:
+        act(store, asked)
 
 
 def _list(store: "Store", _: InStore) -> None:

@@ -13,7 +13,7 @@ from instructloop.store.database.jobs import LEASE_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Worker:
     """Do the jobs of a feedback store, the oldest first: sample candidates for a ranking queue, import files, freeze snapshots.
 
     Several workers may work at once, on one machine or many. One that dies loses nothing: another takes its job up, whose effect is
@@ -34,14 +34,15 @@ class Work:
 
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
-    asked = parse("worker", Work, argv)
+    asked = parse("worker", Worker, argv)
     if asked.lease <= 0:
         raise ConfigError(f"the lease is {asked.lease:g} seconds", expected="more than 0", remedy="leave --lease out")
-    from instructloop.loop.worker import KINDS, Worker
+    from instructloop.loop import worker as workers
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end in this way it gives its job back, too
     with opened(asked.store) as store:
-        worker = Worker(store=store, folder=asked.folder, kinds={kind: KINDS[kind] for kind in asked.kinds}, lease_seconds=asked.lease)
+        kinds = {kind: workers.KINDS[kind] for kind in asked.kinds}
+        worker = workers.Worker(store=store, folder=asked.folder, kinds=kinds, lease_seconds=asked.lease)
         print(f"worker {worker.name}: {', '.join(asked.kinds)}", flush=True)
         done = worker.work(once=asked.once)
     print(f"no job waits; {done} done")
