@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from instructloop.errors import DataError
 from instructloop.store.database.oversight import guide_readers, list_guides, queue_overviews
-from instructloop.store.database.queues import MODES, Guide, publish_guide, read_guide
+from instructloop.store.database.queues import MODES, Guide, Mode, publish_guide, read_guide
 from instructloop.store.database.roles import READING, require
 from instructloop.web.office import office
 from instructloop.web.site import site_of
@@ -35,7 +35,7 @@ def new_guide(
     request: Request, here: Here, name: Annotated[str, Form()] = "", mode: Annotated[str, Form()] = "", words: Annotated[str, Form()] = ""
 ) -> Response:
     """Publish a version; whoever labels in a queue that names it must acknowledge it."""
-    known = next((one for one in MODES if one == mode), None)
+    known: Mode | None = next((one for one in MODES if one == mode), None)
     if known is None:
         raise DataError(f"the mode {mode!r}", expected=f"one of {', '.join(MODES)}", remedy="choose one")
     guide = publish_guide(site_of(request).store, here.account, name=name, mode=known, text=words)
