@@ -31,7 +31,7 @@ EVERYBODY = ("ada", "bob", "labeler", "researcher", "lead", "administrator")
 RUNNING = ("lead", "administrator")
 READING = ("researcher", *RUNNING)
 ADMINISTRATOR = ("administrator",)
-LABELERS = ("labeler", "researcher", "lead", "administrator")
+LABELERS = ("labeler", *READING)
 TO_LOGIN = 303
 
 
@@ -68,6 +68,7 @@ class Things:
     guide: str
     job: str
     model: str
+    writing: str
     work: Work | None = None
 
     def path(self, template: str) -> str:
@@ -106,6 +107,13 @@ ADMINISTRATION: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/review"): Rule(401, 303, may=RUNNING, body=of_tasks),
     ("GET", "/admin/leases"): Rule(TO_LOGIN, 200, may=RUNNING),
     ("POST", "/admin/leases"): Rule(401, 303, may=RUNNING, body=lambda things: {"lease": things.lease, "act": "free"}),
+    ("GET", "/admin/screening"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/screening"): Rule(401, 303, may=RUNNING, body=lambda things: {"name": things.key, "writing_queue": things.writing}),
+    ("POST", "/admin/screening/ratings"): Rule(401, 404, may=READING, body=lambda _: {"submission": "none", "likert": "3"}),
+    ("GET", "/admin/spot-checks"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/spot-checks"): Rule(401, 404, may=RUNNING, body=lambda _: {"submission": "none"}),
+    ("GET", "/self-assessment"): Rule(TO_LOGIN, 200, may=LABELERS),
+    ("POST", "/self-assessment"): Rule(401, 303, may=LABELERS, body=lambda _: {"topic": "religion"}),
     ("GET", "/admin/guides"): Rule(TO_LOGIN, 200, may=READING),
     ("GET", "/admin/guides/{id}"): Rule(TO_LOGIN, 200, may=READING),
     ("POST", "/admin/guides"): Rule(401, 303, may=RUNNING, body=lambda _: {"name": "ranking", "mode": "training", "words": "Rank."}),
@@ -209,10 +217,20 @@ def led_by_others(site: Stage, prompt: str) -> dict[str, str]:
     (task,) = add_tasks(store, lead, queue.id, [NewTask(prompt_id=prompt)])
     lease = lease_next(store, someone, queue.id)
     assert lease is not None
+    test = create_queue(store, lead, name=f"test of {prompt}", kind="demonstration", mode="evaluation")
     guide = publish_guide(store, lead, name="ranking", mode="training", text="Rank.")
     job = enqueue(store, lead, "nothing", {}, key=prompt)
     model = register_model(store, lead, NewModel(name=f"models/{prompt}", place="nowhere"))
-    return {"account": someone.id, "queue": queue.id, "task": task, "lease": lease.id, "guide": guide.id, "job": job.id, "model": model.name}
+    return {
+        "account": someone.id,
+        "queue": queue.id,
+        "task": task,
+        "lease": lease.id,
+        "guide": guide.id,
+        "job": job.id,
+        "model": model.name,
+        "writing": test.id,
+    }
 
 
 def ask(browser: Browser, method: str, template: str, rule: Rule, things: Things) -> int:

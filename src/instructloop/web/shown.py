@@ -15,8 +15,15 @@ def share(one: "Estimate") -> str:
     """ "73.1 % [71.0, 75.2], n = 540"; the reason where there is no value."""
     if one.value is None:
         return undefined(one)
+    return f"{share_only(one)}, n = {one.n:,}"
+
+
+def share_only(one: "Estimate") -> str:
+    """The same without n."""
+    if one.value is None:
+        return undefined(one)
     interval = f" [{100 * one.low:.1f}, {100 * one.high:.1f}]" if one.low is not None and one.high is not None else ""
-    return f"{100 * one.value:.1f} %{interval}, n = {one.n:,}"
+    return f"{100 * one.value:.1f} %{interval}"
 
 
 def coefficient(one: "Estimate") -> str:

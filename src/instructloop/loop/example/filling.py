@@ -24,6 +24,7 @@ from instructloop.store.database.opening import Store
 from instructloop.store.database.prompts import Consent, NewPrompt, submit_prompt
 from instructloop.store.database.queues import Queue, QueueSettings, acknowledge_guide, create_queue, publish_guide
 from instructloop.store.database.roles import Account, Role
+from instructloop.store.database.screening import TOPICS, assess_oneself, create_screening, demonstration_to_rate, rate_demonstration
 from instructloop.store.database.submissions import Work, submit
 from instructloop.store.database.tasks import NewTask, add_answer_sets, add_tasks
 from instructloop.store.database.texts import text_hash
@@ -106,6 +107,8 @@ def _queues(store: Store, lead: Account) -> dict[str, Queue]:
         "compare": create_queue(store, lead, name="Compare the new model", kind="evaluation", mode="evaluation", settings=compared),
         "answer": create_queue(store, lead, name="Write answers", kind="demonstration", settings=QueueSettings(guide_id=training)),
         "write": create_queue(store, lead, name="Write prompts", kind="write_prompt", settings=QueueSettings()),
+        "test-rank": create_queue(store, lead, name="Screening: rank", kind="ranking", mode="evaluation", settings=QueueSettings(overlap=50)),
+        "test-write": create_queue(store, lead, name="Screening: write", kind="demonstration", mode="evaluation", settings=QueueSettings(overlap=50)),
         "describe": create_queue(store, lead, name="Describe prompts", kind="prompt_metadata", settings=QueueSettings(overlap=2)),
     }
 
@@ -123,6 +126,11 @@ def _tasks(store: Store, people: dict[str, Account], queues: dict[str, Queue]) -
     ]
     open_ones = [*(_prompt_id(place) for place in range(0, count, 3)), *(one.id for one in stored if one.may_train)]
     add_tasks(store, lead, queues["answer"].id, [NewTask(prompt_id=id_) for id_ in open_ones])
+    tests = [NewTask(prompt_id=_prompt_id(place), answers=_ids(place)) for place in (1, 4, 6, 8)]
+    add_tasks(store, lead, queues["test-rank"].id, tests)
+    add_tasks(store, lead, queues["test-write"].id, [NewTask(prompt_id=_prompt_id(place)) for place in (4, 8)])
+    test = queues["test-rank"].id
+    create_screening(store, lead, name="First screening", speech=test, ranking=test, writing=queues["test-write"].id)
     few_shot, about = NewTask(prompt_kind="few_shot"), NewTask(prompt_kind="user_based", about="Helping people to write letters")
     add_tasks(store, lead, queues["write"].id, [NewTask(), few_shot, about, NewTask(), NewTask()])
 
@@ -144,6 +152,7 @@ class _Days:
             for queue in self.queues.values():
                 if queue.settings.guide_id is not None:
                     acknowledge_guide(self.store, person, queue.settings.guide_id)
+        self._screen()
         for day in range(DAYS):
             start = self.clock.at
             for person in self.random.sample(workers, 3 if day % 7 < 5 else 1):
@@ -152,6 +161,19 @@ class _Days:
         self.clock.at -= timedelta(minutes=12)
         for person in workers[:3]:
             lease_next(self.store, person, self.queues["rank" if person.name == "Ben" else "compare"].id)
+
+    def _screen(self) -> None:
+        """Everybody takes the tests, the researcher too, who then rates what was written."""
+        queues = [self.queues[name] for name in ("test-rank", "test-write")]
+        for person in [self.people[name] for name in SHAKES]:
+            for queue in queues:
+                while (lease := lease_next(self.store, person, queue.id)) is not None:
+                    self.clock.at += timedelta(minutes=3)
+                    self._answer(person, lease, 150.0)
+            assess_oneself(self.store, person, self.random.sample(TOPICS, 5), "")
+        rosa = self.people["Rosa"]
+        while (written := demonstration_to_rate(self.store, rosa, queues[1].id)) is not None:
+            rate_demonstration(self.store, rosa, written.submission_id, self.random.choice((5, 6, 6, 7)))
 
     def _work(self, person: Account, name: str) -> None:
         for _ in range(self.random.randint(1, 3)):
@@ -164,7 +186,7 @@ class _Days:
     def _answer(self, person: Account, lease: Lease, seconds: float) -> None:
         task = view_task(self.store, person, lease.id)
         place = _place(task)
-        if place == SKIPPED and task.kind == "ranking":
+        if task.mode == "training" and place == SKIPPED and task.kind == "ranking":
             skip(self.store, person, lease.id, self.random.choice(REASONS))
             return
         if task.kind == "write_prompt" and task.prompt_kind == "few_shot":

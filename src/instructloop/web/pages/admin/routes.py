@@ -1,5 +1,5 @@
 """Every router of the administration, in the order of its sections."""
 
-from instructloop.web.pages.admin import agreement, guides, models, overview, people, queues, review
+from instructloop.web.pages.admin import agreement, guides, models, overview, people, queues, review, screening
 
-ROUTERS = (overview.router, agreement.router, queues.router, review.router, guides.router, people.router, models.router)
+ROUTERS = (overview.router, agreement.router, queues.router, review.router, screening.router, guides.router, people.router, models.router)
