@@ -70,8 +70,7 @@ export class Bench {
 
   async skip(reason, words) {
     await this.#endLease("skip", { reason, words });
-    this.say(this.texts.skipped);
-    await this.#next();
+    await this.#next(this.texts.skipped);
   }
 
   async giveBack() {
@@ -232,8 +231,7 @@ export class Bench {
       forget(`revision.${this.revising.id}`);
       return location.assign("/labeling/own");
     }
-    this.say(this.texts.said_submitted);
-    await this.#next();
+    await this.#next(this.texts.said_submitted);
   }
 
   #outboxKey() {
@@ -249,14 +247,16 @@ export class Bench {
     }
   }
 
-  async #next() {
+  async #next(words) {
     await this.#fetching;
     if (!this.#upcoming) await this.#fetchNext([]);
     const task = this.#upcoming;
     this.#upcoming = undefined;
+    if (task === undefined) return; // another page is on its way
     if (task) this.#show(task);
-    else if (task === null) this.#showNone();
+    else this.#showNone();
     scrollTo(0, 0);
+    if (task && words) this.say(words);
   }
 
   #prefetch() {

@@ -35,7 +35,7 @@ function words(question, host) {
       if (area.value !== value) area.value = value;
       tell();
     },
-    missing: () => (question.needed && !area.value.trim() ? host.texts.missing_text : null),
+    missing: () => (question.needed && !host.read(question.name)?.trim() ? host.texts.missing_text : null),
     focus: () => area.focus(),
     key(event) {
       if (question.form !== "note" || event.key !== "n") return false;
