@@ -11,7 +11,25 @@ from instructloop.web.texts import catalogue
 WEB = Path(instructloop.web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 SCRIPTS = sorted((WEB / "static").glob("*.js"))
-PARTS = ("section", "set", "coef", "kind", "mode", "state", "reason", "funnel", "source", "undefined", "job", "model", "record", "choose")
+PARTS = (
+    "section",
+    "set",
+    "coef",
+    "kind",
+    "mode",
+    "state",
+    "reason",
+    "funnel",
+    "source",
+    "undefined",
+    "job",
+    "model",
+    "record",
+    "choose",
+    "what",
+    "layout",
+    "form",
+)
 PREFIXED = (
     *(f"admin.{part}_" for part in PARTS), "flags.", "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_",
     "playground.example_", "errors.", "kinds.", "modes.", "questions.", "choices.",

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
@@ -73,6 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     yield
     app.state.site.answers.cancel_all()
     await app.state.site.keeping.finish()
+    await run_in_threadpool(app.state.site.exports.close)
 
 
 def _handle(request: Request, error: Exception) -> Response:

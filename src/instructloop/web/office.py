@@ -19,6 +19,7 @@ SECTIONS = (
     Tab("screening", "/admin/screening", READING),
     Tab("guides", "/admin/guides", READING),
     Tab("people", "/admin/people", LEADING),
+    Tab("exports", "/admin/exports", READING),
     Tab("models", "/admin/models", READING),
     Tab("jobs", "/admin/jobs", LEADING),
     Tab("audit", "/admin/audit", READING),
