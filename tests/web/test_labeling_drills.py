@@ -1,11 +1,8 @@
 """What goes wrong while people work: races, tabs, sessions that end, networks and servers that die. No word is lost, nothing is there twice."""
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from instructloop.store.database.sessions import list_sessions, revoke_session
 from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
 from web.scripted import PASSWORD, Stage, served, stage
+from web.site_process import free_port, serving
 
 FINISHED = "#none:not([hidden])"
 
@@ -270,22 +268,6 @@ def test_every_page_is_without_barriers(place: tuple[Stage, str], browser: Any, 
         assert closed.settings.open
 
 
-@contextmanager
-def serving(store: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """`instructloop serve` as people start it, killed without a word at the end."""
-    code = f"from instructloop.cli.main import main\nmain({['serve', '--store', str(store), '--port', str(port)]!r})"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                break
-        yield process
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-
-
 @pytest.mark.parametrize("delays", [(0.01,), pytest.param((0.0, 0.003, 0.006, 0.02, 0.04), marks=pytest.mark.slow)])
 def test_the_server_is_killed_between_draft_and_submission_and_during_it(tmp_path: Path, browser: Any, delays: tuple[float, ...]) -> None:
     site = stage(tmp_path, models={})
@@ -293,7 +275,7 @@ def test_the_server_is_killed_between_draft_and_submission_and_during_it(tmp_pat
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with opened(browser, may_fail=True) as page:
-        with serving(tmp_path / "feedback.db", port):
+        with serving(str(tmp_path / "feedback.db"), port):
             log_in(page, url)
             work_at(page, url, queue)
             page.fill("#once-text", "Answer 0, drafted")
@@ -302,13 +284,13 @@ def test_the_server_is_killed_between_draft_and_submission_and_during_it(tmp_pat
         page.fill("#once-text", "Answer 0, and more.")
         page.wait_for_selector("#saved:text('Kept in this browser')")
         for number, delay in enumerate(delays):
-            with serving(tmp_path / "feedback.db", port) as process:
+            with serving(str(tmp_path / "feedback.db"), port) as process:
                 page.fill("#once-text", f"Answer {number}, and more.")
                 saved(page)
                 page.evaluate("setTimeout(() => document.getElementById('forward').click(), 0)")
                 time.sleep(delay)
                 process.send_signal(signal.SIGKILL)
-            with serving(tmp_path / "feedback.db", port):
+            with serving(str(tmp_path / "feedback.db"), port):
                 if number == len(delays) - 1:
                     page.wait_for_selector(FINISHED, timeout=20_000)
                 else:
@@ -318,10 +300,3 @@ def test_the_server_is_killed_between_draft_and_submission_and_during_it(tmp_pat
     site.store = open_store(tmp_path / "feedback.db")
     assert [submission.body["text"] for submission in submissions(site)] == [f"Answer {number}, and more." for number in range(len(delays))]
     site.store.close()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import instructloop.web
-from instructloop.store.database.kinds import FEW_SHOT, KINDS, QUESTIONS, SKIP_REASONS
+from instructloop.store.database.kinds import FEW_SHOT, KINDS, QUESTIONS, SKIP_REASONS, all_questions
 from instructloop.web.texts import catalogue
 
 WEB = Path(instructloop.web.__file__).parent
@@ -78,6 +78,17 @@ def test_every_question_and_every_choice_has_words_and_every_word_is_of_one() ->
     expected |= {f"choices.skip_reasons.{reason}" for reason in SKIP_REASONS}
     assert {key for key in catalogue() if key.startswith(("questions.", "choices."))} == expected
     assert {key.removeprefix("kinds.") for key in catalogue() if key.startswith("kinds.")} == set(KINDS)
+
+
+def test_the_questions_in_the_documents_are_those_that_are_asked() -> None:
+    document = (WEB.parents[2] / "docs" / "labeling.md").read_text(encoding="utf-8")
+    table = document.split("<!-- questions -->")[1].split("<!-- end of questions -->")[0]
+    assert [row for row in table.splitlines() if row.startswith("| ") and not row.startswith("| kind ")] == [
+        f"| {kind} | {question['name']}{', for each answer' if question['each'] else ''}{'' if question['needed'] else ' (optional)'} "
+        f"| {question['form']}{' of ' + str(len(question['choices'])) if question['choices'] else ''} |"
+        for kind, questions in all_questions().items()
+        for question in questions
+    ]
 
 
 def test_no_page_holds_script_or_style_of_its_own() -> None:
