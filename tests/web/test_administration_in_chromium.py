@@ -1,4 +1,4 @@
-"""Every page of the administration in a real browser, filled by the example: no barrier in either theme, nothing sideways, nothing from elsewhere."""
+"""Every page of the administration in a real browser, filled by the example: no barriers, nothing sideways, nothing from elsewhere."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,10 +22,9 @@ from web.scripted import served
 AXE = Path(__file__).parents[1] / "axe_core" / "axe.min.js"
 BARRIERS = "async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))])"
 PAGES = (
-    "/admin", "/admin/agreement", "/admin/queues", "/admin/queues/{queue}", "/admin/review", "/admin/leases", "/admin/spot-checks", "/admin/screening",
-    "/admin/guides", "/admin/guides/{guide}", "/admin/people", "/admin/people/{person}", "/admin/exports", "/admin/models",
-    "/admin/models/example-ppo",
-    "/admin/jobs", "/admin/audit", "/self-assessment",
+    "/admin", "/admin/agreement", "/admin/queues", "/admin/queues/{queue}", "/admin/review", "/admin/leases", "/admin/spot-checks",
+    "/admin/screening", "/admin/guides", "/admin/guides/{guide}", "/admin/people", "/admin/people/{person}", "/admin/exports", "/admin/models",
+    "/admin/models/example-ppo", "/admin/jobs", "/admin/audit", "/self-assessment",
 )  # fmt: skip
 
 
