@@ -1,4 +1,4 @@
-"""Every page of the administration in a real browser, filled by the example: no barrier in either theme, nothing sideways, nothing from elsewhere."""
+"""Every page of the administration in a real browser, filled by the example: no barriers, nothing sideways, nothing from elsewhere."""
 
 import shutil
 from collections.abc import Iterator
@@ -24,8 +24,12 @@ BARRIERS = "async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map
 PAGES = (
     "/admin", "/admin/agreement", "/admin/queues", "/admin/queues/{queue}", "/admin/review", "/admin/leases", "/admin/spot-checks",
     "/admin/screening", "/admin/guides", "/admin/guides/{guide}", "/admin/people", "/admin/people/{person}", "/admin/exports", "/admin/models",
+<<<<<<< HEAD
     "/admin/models/example-ppo",
     "/admin/jobs", "/admin/audit", "/self-assessment",
+=======
+    "/admin/models/example-ppo", "/admin/jobs", "/admin/audit", "/self-assessment",
+>>>>>>> insight
 )  # fmt: skip
 
 
