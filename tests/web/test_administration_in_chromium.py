@@ -24,12 +24,7 @@ BARRIERS = "async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map
 PAGES = (
     "/admin", "/admin/agreement", "/admin/queues", "/admin/queues/{queue}", "/admin/review", "/admin/leases", "/admin/spot-checks",
     "/admin/screening", "/admin/guides", "/admin/guides/{guide}", "/admin/people", "/admin/people/{person}", "/admin/exports", "/admin/models",
-<<<<<<< HEAD
-    "/admin/models/example-ppo",
-    "/admin/jobs", "/admin/audit", "/self-assessment",
-=======
     "/admin/models/example-ppo", "/admin/jobs", "/admin/audit", "/self-assessment",
->>>>>>> insight
 )  # fmt: skip
 
 
