@@ -106,10 +106,11 @@ def test_a_session_that_ends_is_begun_again_in_place(place: tuple[Stage, str], b
         assert draft_of(site).body["answer"] == {"text": "Before. After."}
         page.click("#forward")
         submitted(page)
+        page.fill("#once-text", "Sent without a session.")
+        saved(page)
         for session in list_sessions(site.store, me, me.id):
             revoke_session(site.store, me, session.id)
-        page.fill("#once-text", "Sent without a session.")
-        page.click("#forward")
+        page.evaluate("document.getElementById('forward').click()")
         page.wait_for_selector("#relogin[open]")
         page.fill("#relogin-password", PASSWORD)
         page.keyboard.press("Enter")
