@@ -17,8 +17,8 @@ from instructloop.loop.machine import EXTRAS
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TORCH_FREE = ("records", "config", "protocols", "store", "recipes", "lab", "cli", "curate", "web")
 
-COMES_WITH_ANOTHER = {"huggingface-hub", "pydantic", "starlette", "tldextract"}
-"""Imported, and never without transformers, fastapi or presidio-analyzer, which bring them."""
+COMES_WITH_ANOTHER = {"huggingface-hub", "markupsafe", "pydantic", "starlette", "tldextract"}
+"""Imported, and never without transformers, jinja2, fastapi or presidio-analyzer, which bring them."""
 IMPORTED_AS = {"argon2-cffi": "argon2", "phonenumberslite": "phonenumbers"}
 """Package -> the name that code imports it by."""
 NEEDED_BY_ANOTHER = {"python-multipart", "tensorboard"}

@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
 
     def announce(site: Ready) -> None:
         print(f"The site is at {site.address}")
-        print(f"models: {', '.join(models) or 'none; give one with --model'}")
+        print(f"models: {', '.join(completers) or 'none; give one with --model'}")
         if site.first_link:
             print(f"\nThere is no administrator yet. This link makes the first one; it works once, for a day:\n\n    {site.first_link}\n")
         if filled:
