@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 TOKEN = re.compile(r'name="form-token" content="([0-9a-f]{64})"')
+IDLE = 3.0
+"""Seconds after which a connection is made anew, as browsers do: the server hangs up after five."""
 PATIENCE = 60.0
 """Seconds after which somebody whose server does not come back gives up."""
 
@@ -57,6 +59,7 @@ class Person:
         self.connection: HTTPConnection | None = None
         self.cookies: dict[str, str] = {}
         self.token = ""
+        self.used_at = 0.0
 
     def enter(self) -> None:
         """Log in."""
@@ -82,15 +85,25 @@ class Person:
                     raise
                 time.sleep(0.1)
 
+    def close(self) -> None:
+        """Hang up."""
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
     def _enter(self) -> None:
         found = TOKEN.search(self._request("GET", "/login", None, {})[1])
         assert found, "a login page"
         fields = {"name": self.name, "password": self.password, "form_token": found[1], "to": "/session"}
-        status, _ = self._request("POST", "/login", urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})
+        while (status := self._request("POST", "/login", urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})[0]) == 429:
+            time.sleep(0.5)  # so many at once from one address have to wait, whatever their passwords
         assert status == 303, status
         self.token = _json(self._request("GET", "/session", None, {})[1])["form_token"]
 
     def _request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, str]:
+        if time.monotonic() - self.used_at > IDLE:
+            self.close()
+        self.used_at = time.monotonic()
         try:
             self.connection = self.connection or HTTPConnection("127.0.0.1", self.port, timeout=30)
             cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -98,9 +111,7 @@ class Person:
             reply = self.connection.getresponse()
             text = reply.read().decode()
         except (OSError, HTTPException) as error:
-            if self.connection is not None:
-                self.connection.close()
-            self.connection = None
+            self.close()
             raise Gone from error
         for line in reply.headers.get_all("Set-Cookie", []):
             name, _, value = line.split(";")[0].partition("=")
@@ -110,17 +121,12 @@ class Person:
 
 def label(person: Person, queue: str, *, until: float, thinking: float = 0.0, seed: int = 0) -> None:
     """Rank answers as the page would: lease, two drafts, submission, again; to the moment `until`, or as long as there are tasks."""
-    rng = random.Random(seed)
+    rng, given = random.Random(seed), True
     if not person.token:
         person.enter()
-    while time.monotonic() < until:
-        status, reply = person.patiently(lambda: person.ask("next", f"/labeling/queues/{queue}/next", {"beside": []}))
-        if status != 200:
-            person.tally.failed(f"next {status} {reply}")
-            return
-        if (task := reply["task"]) is None:
-            return
-        _work(person, task, rng, thinking)
+    while given and time.monotonic() < until:
+        given = _one_task(person, queue, rng, thinking)
+    person.close()
 
 
 def chat(person: Person, model: str, *, until: float, pause: float, seed: int = 0) -> None:
@@ -143,6 +149,18 @@ def chat(person: Person, model: str, *, until: float, pause: float, seed: int = 
             if status != 200:
                 person.tally.failed(f"thumb {status} {reply}")
         time.sleep(rng.uniform(0.5, 1.5) * pause)
+    person.close()
+
+
+def _one_task(person: Person, queue: str, rng: random.Random, thinking: float) -> bool:
+    """True if there was a task to work on."""
+    status, reply = person.patiently(lambda: person.ask("next", f"/labeling/queues/{queue}/next", {"beside": []}))
+    if status != 200:
+        person.tally.failed(f"next {status} {reply}")
+        return False
+    if reply["task"] is not None:
+        _work(person, reply["task"], rng, thinking)
+    return reply["task"] is not None
 
 
 def _work(person: Person, task: dict[str, Any], rng: random.Random, thinking: float) -> None:

@@ -57,6 +57,7 @@ def test_twenty_labelers_and_a_server_killed_twenty_times(place: str, monkeypatc
     store.close()
 
 
+@pytest.mark.slow
 def test_four_labelers_and_a_server_killed_once(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     store = open_store(place)
