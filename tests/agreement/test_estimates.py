@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from instructloop.agreement.coefficients import pairwise_agreement
+from instructloop.agreement.coefficients import krippendorff_alpha, pairwise_agreement
 from instructloop.agreement.estimates import NOTHING, Rows, estimate, wilson
-from instructloop.agreement.judgements import Choice, confusions
+from instructloop.agreement.judgements import Choice, confusions, units
 from instructloop.errors import ConfigError
 
 
@@ -58,6 +58,14 @@ def test_drawing_labelers_too_widens_the_interval_where_they_differ() -> None:
     assert prompts.low is not None
     assert people.low is not None
     assert people.high - people.low > 1.5 * (prompts.high - prompts.low)
+
+
+def test_what_hangs_on_one_prompt_has_no_interval() -> None:
+    """Without the one prompt on which a flag was set at all, everybody says the same: a third of the resamples are undefined."""
+    said = [Choice(str(p), str(p), person, int(p == 0 and person != "c")) for p in range(10) for person in "abc"]
+    alpha = krippendorff_alpha(units(said, 2), "nominal")
+    assert alpha.value is not None
+    assert alpha.low is None
 
 
 def test_few_resamples_are_refused() -> None:

@@ -46,6 +46,8 @@ def test_every_line_is_understood(words: list[str]) -> None:
     module = importlib.import_module(f"instructloop.cli.{verb}")
     if hasattr(module, "VERB"):
         asked: Any = module.VERB.parse(argv)[0]
+    elif hasattr(module, "KINDS"):
+        asked = parse(f"{verb} {argv[0]}", module.KINDS[argv[0]][0], argv[1:])
     else:
         asked = parse(verb, next(c for c in vars(module).values() if dataclasses.is_dataclass(c) and c.__module__ == module.__name__), argv)
     assert asked is not None

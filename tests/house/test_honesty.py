@@ -17,8 +17,8 @@ from instructloop.loop.machine import EXTRAS
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TORCH_FREE = ("records", "config", "protocols", "store", "recipes", "lab", "cli", "curate", "web")
 
-COMES_WITH_ANOTHER = {"huggingface-hub", "pydantic", "starlette", "tldextract"}
-"""Imported, and never without transformers, fastapi or presidio-analyzer, which bring them."""
+COMES_WITH_ANOTHER = {"huggingface-hub", "markupsafe", "pydantic", "starlette", "tldextract"}
+"""Imported, and never without transformers, jinja2, fastapi or presidio-analyzer, which bring them."""
 IMPORTED_AS = {"argon2-cffi": "argon2", "phonenumberslite": "phonenumbers"}
 """Package -> the name that code imports it by."""
 NEEDED_BY_ANOTHER = {"python-multipart", "tensorboard", "psycopg"}
@@ -48,6 +48,14 @@ def test_every_dependency_is_used_and_every_import_declared() -> None:
     imported = set(_third_party_imports())
     assert imported - declared - COMES_WITH_ANOTHER == set()
     assert declared - imported - NEEDED_BY_ANOTHER - {"instructloop"} == set()
+
+
+def test_what_is_no_code_is_in_the_wheel_too() -> None:
+    """Templates, styles, texts, the shipped base: `package-data` names every file that is no module."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    shipped = {path for package, globs in named.items() for glob in globs for path in (ROOT / "src" / package.replace(".", "/")).glob(glob)}
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts}
+    assert files - shipped == set()
 
 
 def test_the_doctor_knows_the_extras() -> None:

@@ -28,9 +28,10 @@ class Browser:
         """Send a form as the page would."""
         return self.http.post(path, data={"form_token": self.token(), **fields}, follow_redirects=False)
 
-    def send(self, path: str, body: object):
-        """Send JSON as a page's script would."""
-        return self.http.post(path, json=body, headers={"X-Form-Token": self.token(), "Accept": "application/json"})
+    def send(self, path: str, body: object, **headers: str):
+        """Send JSON as a page's script would; headers with underscores for hyphens."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(path, json=body, headers={"X-Form-Token": self.token(), "Accept": "application/json", **given})
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def test_the_first_link_makes_the_administrator_once(tmp_path: Path) -> None:
         assert "Create the first account" in page.text
         fields = {"name": "Grace", "password": PASSWORD, "repeat": PASSWORD}
         assert browser.submit(f"/invitation/{token}", **fields).headers["location"] == "/"
-        assert browser.http.get("/people").status_code == 200
+        assert browser.http.get("/admin/people").status_code == 200
         assert browser.http.get(f"/invitation/{token}").status_code == 404
     assert first_administrator_link(store) is None
     store.close()

@@ -262,7 +262,7 @@ def test_every_page_is_without_barriers(slow_site: tuple[Stage, str], browser: A
     page.wait_for_selector(".secret")
     page.click(".menu summary")
     look("account")
-    page.goto(f"{url}/people")
+    page.goto(f"{url}/admin/people")
     page.click("text=Make a link")
     page.wait_for_selector(".secret")
     look("people")

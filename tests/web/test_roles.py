@@ -8,18 +8,30 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from instructloop.store.database.accounts import create_account
 from instructloop.store.database.api_keys import create_key, list_keys
 from instructloop.store.database.invitations import invite, list_invitations
+from instructloop.store.database.jobs import enqueue
+from instructloop.store.database.leases import held_leases, lease_next
+from instructloop.store.database.models import NewModel, register_model
 from instructloop.store.database.prompts import Consent, NewPrompt, read_prompt, record_generation, submit_prompt
+from instructloop.store.database.queues import create_queue, publish_guide
 from instructloop.store.database.sessions import list_sessions, start_session
+from instructloop.store.database.submissions import list_submissions
+from instructloop.store.database.tasks import NewTask, add_tasks
 from instructloop.web.api import routes as api
 from instructloop.web.app import PAGES
 from instructloop.web.pages import health
+from store_world import ranking_body
+from web.labeling_stage import Work, work_of
 from web.people import Browser, browsing
 from web.scripted import Stage
 
 EVERYBODY = ("ada", "bob", "labeler", "researcher", "lead", "administrator")
 RUNNING = ("lead", "administrator")
+READING = ("researcher", *RUNNING)
+ADMINISTRATOR = ("administrator",)
+LABELERS = ("labeler", *READING)
 TO_LOGIN = 303
 
 
@@ -35,6 +47,8 @@ class Rule:
     """Status when ada asks for what is bob's; None where nothing belongs to anybody."""
     body: Callable[["Things"], dict[str, Any]] = lambda _: {}
     json: bool = False
+    owner: str = "bob"
+    """Whose thing is tried."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +61,86 @@ class Things:
     session: str
     invitation: str
     token: str
+    account: str
+    queue: str
+    task: str
+    lease: str
+    guide: str
+    job: str
+    model: str
+    writing: str
+    work: Work | None = None
 
     def path(self, template: str) -> str:
         """The address of a route about these things."""
-        known = {"/sessions/": self.session, "/keys/": self.key, "/invitations/": self.invitation}
+        known = {"/sessions/": self.session, "/keys/": self.key, "/invitations/": self.invitation, "/guides/": self.guide, "/jobs/": self.job}
+        known |= {"/queues/": self.work.queue if self.work else self.queue}
+        if self.work:
+            known |= {"/leases/": self.work.lease, "/submissions/": self.work.submission}
         id_ = next((value for word, value in known.items() if word in template), self.prompt)
-        return template.replace("{id}", id_).replace("{token}", self.token).replace("{model:path}", "first")
+        filled = template.replace("{guide}", self.work.guide if self.work else "").replace("{id}", id_).replace("{token}", self.token)
+        filled = filled.replace("{model:path}", "first").replace("{account}", self.account)
+        return filled.replace("{act}", "hide").replace("{name:path}", self.model)
 
 
 def asking(things: Things) -> dict[str, Any]:
     return {
         "prompt": "x", "models": ["first"], "temperature": 1, "top_p": 1, "max_tokens": 1, "store": False, "train": False, "notice": "1",
     }  # fmt: skip
+
+
+def of_tasks(things: Things) -> dict[str, Any]:
+    return {"task": things.task, "act": "retire"}
+
+
+ADMINISTRATION: dict[tuple[str, str], Rule] = {
+    ("GET", "/admin"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/agreement"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/queues"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/queues"): Rule(401, 303, may=RUNNING, body=lambda things: {"name": things.key, "kind": "ranking", "mode": "training"}),
+    ("GET", "/admin/queues/{id}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/queues/{id}"): Rule(401, 303, may=RUNNING, body=lambda _: {"overlap": "2"}),
+    ("POST", "/admin/queues/{id}/tasks"): Rule(401, 303, may=RUNNING, body=of_tasks),
+    ("POST", "/admin/queues/{id}/people"): Rule(401, 303, may=RUNNING, body=lambda things: {"account": things.account, "qualified": "true"}),
+    ("POST", "/admin/queues/{id}/candidates"): Rule(401, 400, may=RUNNING, body=lambda _: {"model": "first", "prompts": "none"}),
+    ("GET", "/admin/review"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/review"): Rule(401, 303, may=RUNNING, body=of_tasks),
+    ("GET", "/admin/leases"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/leases"): Rule(401, 303, may=RUNNING, body=lambda things: {"lease": things.lease, "act": "free"}),
+    ("GET", "/admin/exports"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/exports"): Rule(401, 303, may=READING, body=lambda _: {"choice": "pairs trl"}),
+    ("GET", "/admin/exports/{id}"): Rule(TO_LOGIN, 404, may=READING),
+    ("GET", "/admin/screening"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/screening"): Rule(401, 303, may=RUNNING, body=lambda things: {"name": things.key, "writing_queue": things.writing}),
+    ("POST", "/admin/screening/ratings"): Rule(401, 404, may=READING, body=lambda _: {"submission": "none", "likert": "3"}),
+    ("GET", "/admin/spot-checks"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/spot-checks"): Rule(401, 404, may=RUNNING, body=lambda _: {"submission": "none"}),
+    ("GET", "/self-assessment"): Rule(TO_LOGIN, 200, may=LABELERS),
+    ("POST", "/self-assessment"): Rule(401, 303, may=LABELERS, body=lambda _: {"topic": "religion"}),
+    ("GET", "/admin/guides"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/guides/{id}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/guides"): Rule(401, 303, may=RUNNING, body=lambda _: {"name": "ranking", "mode": "training", "words": "Rank."}),
+    ("GET", "/admin/people"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/people/invitations"): Rule(401, 303, may=RUNNING, body=lambda _: {"role": "labeler"}),
+    ("POST", "/admin/people/invitations/{id}/withdraw"): Rule(401, 303, may=RUNNING),
+    ("GET", "/admin/people/{account}"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/people/{account}/role"): Rule(401, 303, may=ADMINISTRATOR, body=lambda _: {"role": "researcher"}),
+    ("POST", "/admin/people/{account}/held-out"): Rule(401, 303, may=RUNNING, body=lambda _: {"held_out": "true"}),
+    ("POST", "/admin/people/{account}/disable"): Rule(401, 303, may=ADMINISTRATOR),
+    ("POST", "/admin/people/{account}/keys/{id}/revoke"): Rule(401, 303, may=ADMINISTRATOR),
+    ("GET", "/admin/models"): Rule(TO_LOGIN, 200, may=READING),
+    ("GET", "/admin/models/{name:path}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/models/{act}/{name:path}"): Rule(401, 303, may=RUNNING),
+    ("GET", "/admin/jobs"): Rule(TO_LOGIN, 200, may=RUNNING),
+    ("POST", "/admin/jobs/{id}/cancel"): Rule(401, 303, may=RUNNING),
+    ("GET", "/admin/audit"): Rule(TO_LOGIN, 200, may=READING),
+}
+RANKED = ranking_body("ABCD")
+
+
+def working(visitor: int, body: dict[str, Any] | None = None) -> Rule:
+    """A route about a task in one labeler's hands, or their answer to one: nobody else finds it, lead and administrator included."""
+    return Rule(visitor, 200, may=LABELERS, refused=404, foreign=404, body=lambda _: body or {}, json=True, owner="labeler")
 
 
 RULES: dict[tuple[str, str], Rule] = {
@@ -87,9 +169,21 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/account/sessions/{id}/end"): Rule(401, 303, foreign=403),
     ("POST", "/account/keys"): Rule(401, 303, body=lambda _: {"name": "x"}),
     ("POST", "/account/keys/{id}/revoke"): Rule(401, 303, foreign=403),
-    ("GET", "/people"): Rule(TO_LOGIN, 200, may=RUNNING),
-    ("POST", "/people/invitations"): Rule(401, 303, may=RUNNING, body=lambda _: {"role": "labeler"}),
-    ("POST", "/people/invitations/{id}/withdraw"): Rule(401, 303, may=RUNNING),
+    **ADMINISTRATION,
+    ("GET", "/session"): Rule(200, 200),
+    ("GET", "/labeling"): Rule(TO_LOGIN, 200, may=LABELERS),
+    ("GET", "/labeling/own"): Rule(TO_LOGIN, 200, may=LABELERS),
+    ("GET", "/labeling/queues/{id}"): Rule(TO_LOGIN, 200, may=LABELERS),
+    ("POST", "/labeling/queues/{id}/guide/{guide}"): Rule(401, 303, may=LABELERS),
+    ("POST", "/labeling/queues/{id}/next"): Rule(401, 200, may=LABELERS, json=True),
+    ("GET", "/labeling/leases/{id}"): working(TO_LOGIN),
+    ("POST", "/labeling/leases/{id}/renew"): working(401),
+    ("POST", "/labeling/leases/{id}/draft"): working(401, {"body": {}}),
+    ("POST", "/labeling/leases/{id}/submission"): working(401, {"body": RANKED}),
+    ("POST", "/labeling/leases/{id}/skip"): working(401, {"reason": "unclear"}),
+    ("POST", "/labeling/leases/{id}/release"): working(401),
+    ("GET", "/labeling/submissions/{id}"): working(TO_LOGIN),
+    ("POST", "/labeling/submissions/{id}/revision"): working(401, {"body": RANKED}),
     ("GET", "/health"): Rule(200, 200),
     ("GET", "/health/ready"): Rule(200, 200),
     # The API knows keys alone: a session opens nothing there.
@@ -107,21 +201,47 @@ def routes() -> Iterator[tuple[str, str]]:
             yield from ((method, route.path) for method in route.methods)
 
 
-def things_of(site: Stage, name: str) -> Things:
+def things_of(site: Stage, name: str, template: str = "") -> Things:
     person, administrator = site.people[name], site.people["administrator"]
     prompt = submit_prompt(site.store, person, NewPrompt(text=f"of {name}", consent=Consent(store=True, train=True, version="1")))
     answer = record_generation(site.store, person, prompt.id, text="x", model="first", sampling={}, finish_reason="stop")
     _, key = create_key(site.store, person, name="x", scopes=("generate",))
     _, session = start_session(site.store, person)
     token, invitation = invite(site.store, administrator, "playground")
-    return Things(prompt.id, answer.id, key.id, session.id, invitation.id, token)
+    work = work_of(site, name if name in LABELERS else "labeler") if template.startswith("/labeling") else None
+    return Things(prompt.id, answer.id, key.id, session.id, invitation.id, token, **led_by_others(site, prompt.id), work=work)
+
+
+def led_by_others(site: Stage, prompt: str) -> dict[str, str]:
+    """A labeler whom nobody logs in as, a queue with a task in their hands, a guide, a job, a model: new ones each time."""
+    store, lead = site.store, site.people["administrator"]
+    someone = create_account(store, lead, name=f"labeler of {prompt}", role="labeler")
+    queue = create_queue(store, lead, name=f"queue of {prompt}", kind="demonstration")
+    (task,) = add_tasks(store, lead, queue.id, [NewTask(prompt_id=prompt)])
+    lease = lease_next(store, someone, queue.id)
+    assert lease is not None
+    test = create_queue(store, lead, name=f"test of {prompt}", kind="demonstration", mode="evaluation")
+    guide = publish_guide(store, lead, name="ranking", mode="training", text="Rank.")
+    job = enqueue(store, lead, "nothing", {}, key=prompt)
+    model = register_model(store, lead, NewModel(name=f"models/{prompt}", place="nowhere"))
+    return {
+        "account": someone.id,
+        "queue": queue.id,
+        "task": task,
+        "lease": lease.id,
+        "guide": guide.id,
+        "job": job.id,
+        "model": model.name,
+        "writing": test.id,
+    }
 
 
 def ask(browser: Browser, method: str, template: str, rule: Rule, things: Things) -> int:
     path, body = things.path(template), rule.body(things)
     if method == "GET":
         return browser.http.get(path, follow_redirects=False).status_code
-    return (browser.send(path, body) if rule.json else browser.submit(path, **body)).status_code
+    headers = {"If_Match": '"0"', "Idempotency_Key": path}
+    return (browser.send(path, body, **headers) if rule.json else browser.submit(path, **body)).status_code
 
 
 def test_every_route_is_in_the_table(site: Stage) -> None:
@@ -136,25 +256,29 @@ def test_who_may_do_what(site: Stage, who: str | None) -> None:
     found, expected = {}, {}
     for (method, template), rule in RULES.items():
         with browsing(site, who) as browser:
-            things = things_of(site, who or "ada")
+            things = things_of(site, who or "ada", template)
             found[method, template] = ask(browser, method, template, rule, things)
         expected[method, template] = rule.visitor if who is None else rule.allowed if who in rule.may else rule.refused
     assert found == expected
 
 
 def test_what_belongs_to_another_stays_as_it_was(site: Stage) -> None:
-    bob, administrator = site.people["bob"], site.people["administrator"]
+    administrator = site.people["administrator"]
     for (method, template), rule in RULES.items():
         if rule.foreign is None:
             continue
-        things = things_of(site, "bob")
+        things = things_of(site, rule.owner, template)
         for who in ("ada", "researcher", "lead"):
             with browsing(site, who) as browser:
                 assert ask(browser, method, template, rule, things) == rule.foreign, (who, template)
-        kept = read_prompt(site.store, bob, things.prompt)
-        assert (kept.text, kept.may_train) == ("of bob", True)
-        assert things.key in {key.id for key in list_keys(site.store, bob, bob.id)}
-        assert things.session in {session.id for session in list_sessions(site.store, bob, bob.id)}
+        owner = site.people[rule.owner]
+        kept = read_prompt(site.store, owner, things.prompt)
+        assert (kept.text, kept.may_train) == (f"of {rule.owner}", True)
+        assert things.key in {key.id for key in list_keys(site.store, owner, owner.id)}
+        assert things.session in {session.id for session in list_sessions(site.store, owner, owner.id)}
+        if things.work:
+            assert [lease.id for lease in held_leases(site.store, owner, things.work.queue)] == [things.work.lease]
+            assert len(list_submissions(site.store, owner, task_id=things.work.task)) == 1
         assert things.invitation in {invitation.id for invitation in list_invitations(site.store, administrator)}
 
 
@@ -168,7 +292,7 @@ def test_another_person_s_prompt_does_not_open(site: Stage) -> None:
 def test_leads_invite_to_some_roles_only(site: Stage) -> None:
     with browsing(site, "lead") as browser:
         for role, status in (("labeler", 303), ("playground", 303), ("lead", 403), ("administrator", 403), ("king", 400)):
-            assert browser.submit("/people/invitations", role=role).status_code == status
+            assert browser.submit("/admin/people/invitations", role=role).status_code == status
 
 
 def test_a_disabled_person_is_out_at_once(site: Stage) -> None:

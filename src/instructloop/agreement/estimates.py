@@ -19,6 +19,8 @@ from instructloop.errors import ConfigError
 RESAMPLES = 2_000
 LEAST_PEOPLE = 3
 """With fewer there is nothing to draw labelers from."""
+MOST_UNDEFINED = 0.2
+"""Share of resamples in which a statistic may be undefined; with more, those that are left say too little for an interval."""
 _CELLS_AT_ONCE = 1 << 22
 
 Formula = Callable[[Floats], Floats]
@@ -55,7 +57,8 @@ class Rows:
 def estimate(rows: Rows, formula: Formula, *, n: int, unanimous: str = UNANIMOUS, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
     """The statistic of all rows, with a percentile interval.
 
-    `unanimous` names the reason why a statistic of some rows can be undefined. Resamples in which it is undefined are left out.
+    `unanimous` names the reason why a statistic of some rows can be undefined. Resamples in which it is undefined are left out; there
+    is no interval if they are many, or if the others all agree.
     Raises `ConfigError` for fewer than 2,000 resamples.
     """
     if resamples < RESAMPLES:
@@ -67,8 +70,9 @@ def estimate(rows: Rows, formula: Formula, *, n: int, unanimous: str = UNANIMOUS
     if np.isnan(value):
         return Estimate(value=None, n=n, prompts=prompts, why=unanimous)
     drawn_S = _draw(rows, formula, resamples, np.random.default_rng(seed))
-    drawn_S = drawn_S[~np.isnan(drawn_S)]
-    if prompts < 2 or drawn_S.size == 0 or np.ptp(drawn_S) == 0:
+    undefined_S = np.isnan(drawn_S)
+    drawn_S = drawn_S[~undefined_S]
+    if prompts < 2 or undefined_S.mean() > MOST_UNDEFINED or np.ptp(drawn_S) == 0:
         return Estimate(value=value, n=n, prompts=prompts)
     low, high = np.quantile(drawn_S, (0.025, 0.975))
     return Estimate(value=value, low=float(low), high=float(high), n=n, prompts=prompts)

@@ -41,6 +41,8 @@ class Serve:
     """Answers that one account may ask for in a minute."""
     open: bool = False
     """Open the site in this machine's browser."""
+    example: bool = False
+    """Fill the store, which must be new, with a small project: people, prompts, answers to rank, three weeks of labels."""
     serving: Serving = field(default_factory=Serving)
     """How models of this machine are served."""
 
@@ -48,6 +50,8 @@ class Serve:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("serve", Serve, argv)
+    from instructloop.loop.example.completer import NAME, ExampleCompleter
+    from instructloop.loop.example.filling import fill
     from instructloop.loop.served_models import open_models, registered_sources
     from instructloop.store.database.opening import open_store
     from instructloop.web.serving import Ready, serve
@@ -62,17 +66,22 @@ def main(argv: Sequence[str]) -> None:
 
     def announce(site: Ready) -> None:
         print(f"The site is at {site.address}")
-        print(f"models: {', '.join(models) or 'none; give one with --model'}")
+        print(f"models: {', '.join(completers) or 'none; give one with --model'}")
         for model in gone:
             print(f"left out, as its folder is gone: {model}")
         if site.first_link:
             print(f"\nThere is no administrator yet. This link makes the first one; it works once, for a day:\n\n    {site.first_link}\n")
+        if filled:
+            print("\nThe example's people, all with the password", filled.password)
+            print("\n".join(f"    {name:8}{role}" for name, role in filled.people), end="\n\n")
         print("Ctrl-C ends it.", flush=True)
         if asked.open:
             webbrowser.open(site.first_link or site.address)
 
     with ExitStack() as opened:
         store = opened.enter_context(closing(open_store(asked.store)))
+        filled = fill(store) if asked.example else None
         sources, gone = (asked.model, []) if asked.model else registered_sources(store)
         models = opened.enter_context(closing(open_models(sources, asked.serving, api_key=os.environ.get(KEY_VARIABLE))))
-        serve(store, models, settings, ready=announce)
+        completers = {NAME: ExampleCompleter(), **models} if asked.example else models
+        serve(store, completers, settings, ready=announce)

@@ -18,9 +18,12 @@ from instructloop.loop.scripts import run_script
 SPREAD = ("mean", "lowest", "highest")
 
 
-def chapter(runs: Sequence[Results]) -> str:
-    """Markdown: what held in which seed, then a table each of win rates, of means, of the reward model, of paired losses and of time."""
-    parts = ["## In the small world", _held(runs)]
+def chapter(runs: Sequence[Results], note: str = "") -> str:
+    """Markdown: what held in which seed, then a table each of win rates, of means, of the reward model, of paired losses and of time.
+
+    `note` says what was run, where and how.
+    """
+    parts = ["## In the small world", *([note] if note else []), _held(runs)]
     parts += ["### Share of comparisons won against SFT", _table(runs, _win_rates(), places=3)]
     for title, field, places in (
         ("Gold, the noise-free judge", "gold", 3),
@@ -112,8 +115,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of the demo, a seed each")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--note", default="", help="a sentence or two under the heading")
     asked = parser.parse_args()
-    asked.out.write_text(chapter([Results.read(folder / "results.json") for folder in asked.folders]), encoding="utf-8")
+    asked.out.write_text(chapter([Results.read(folder / "results.json") for folder in asked.folders], asked.note), encoding="utf-8")
     print(asked.out)
 
 

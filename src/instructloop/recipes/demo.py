@@ -6,10 +6,11 @@ from instructloop.config import PPO, SFT, Config, ModelShape, Optimizer, Pretrai
 def demo() -> Config:
     """Two CPU cores and the small world of the lab, minutes for the whole loop (`instructloop demo`).
 
-    Leaves the paper in: a 2 M model, with learning rates to match; contexts of 256 tokens; six epochs of SFT
-    (16 of so few demonstrations only memorise) with residual dropout 0.3 instead of 0.2, one SFT for opponent and start of PPO; reward batches of 16 prompts; 128 episodes an iteration in 4 minibatches, warmed up over 3, and two
-    iterations in which the value network learns alone; one pretraining example per episode instead of 8, of 128 tokens, and a γ_ptx
-    to match; β 0.2 instead of 0.02, since scores here lie within a few points and an answer is 20 tokens.
+    Leaves the paper in: a 2 M model, with learning rates to match; contexts of 256 tokens; six epochs of SFT (16 of so few
+    demonstrations only memorise) with residual dropout 0.3 instead of 0.2, and one SFT as opponent and as start of PPO; reward batches of
+    16 prompts; 128 episodes an iteration in 4 minibatches, warmed up over 3, and two iterations in which the value network learns alone;
+    one pretraining example per episode instead of 8, of 128 tokens, and a γ_ptx to match; β 0.2 instead of 0.02, since scores here lie
+    within a few points and an answer is 20 tokens.
     """
     constant = {"decay": "constant", "warmup": 3, "eps": 1e-5}
     supervised = {"optimizer": Optimizer(lr=1e-3), "epochs": 6, "batch": 32, "residual_dropout": 0.3, "pack": True}

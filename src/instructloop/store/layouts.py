@@ -2,8 +2,8 @@
 
 The layout is recognised by the keys of the first row, or given by name. Layouts:
 
-    demonstrations   record, alpaca, messages, response (prompt and response or completion)
-    rankings         record, kwise (prompt, responses, ranks), pair (prompt, a, b, label), chosen (chosen, rejected)
+    demonstrations   record, alpaca, messages, response (prompt and response or completion), argilla, label-studio
+    rankings         record, kwise (prompt, responses, ranks), pair (prompt, a, b, label), chosen (chosen, rejected), argilla, label-studio
     prompts          record, alpaca, messages, prompt
     documents        record, text, a .txt file
 
@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeVar, cast
 from instructloop.errors import DataError
 from instructloop.records import Demonstration, Document, Prompt, Ranking, Record
 from instructloop.store import conversion as convert
+from instructloop.store import foreign
 from instructloop.store.conversion import UNKNOWN
 from instructloop.store.jsonl import Row, locating
 from instructloop.store.tables import Place, format_of, labels_of, read_rows
@@ -41,26 +42,37 @@ class Layout(NamedTuple):
     keys: tuple[frozenset[str], ...]
     """Alternatives: the layout fits a row that has all keys of one of them."""
     record: Callable[[Row, Place], Record]
+    spread: Callable[[Row], Iterator[Row]] = lambda row: iter((row,))
+    """The rows that stand in one: exports of other tools hold what several people said in one row."""
 
     def fits(self, row: Row) -> bool:
         return any(keys <= row.keys() for keys in self.keys)
+
+
+def _spread(record: Callable[[Row, Place], Record], spread: Callable[[Row], Iterator[Row]], keys: str) -> Layout:
+    return Layout((frozenset(keys.split()),), record, spread)
 
 
 def _layout(record: Callable[[Row, Place], Record], *alternatives: str) -> Layout:
     return Layout(tuple(frozenset(keys.split()) for keys in alternatives), record)
 
 
+ARGILLA, LABEL_STUDIO = "fields responses", "data annotations"
 DEMONSTRATIONS: Mapping[str, Layout] = {
     "record": _layout(convert.record_of(Demonstration), "prompt text labeler_id"),
     "alpaca": _layout(convert.alpaca_demonstration, "instruction output"),
     "messages": _layout(convert.messages_demonstration, "messages"),
     "response": _layout(convert.response_demonstration, "prompt response", "prompt completion"),
+    "argilla": _spread(convert.response_demonstration, foreign.argilla_demonstrations, ARGILLA),
+    "label-studio": _spread(convert.response_demonstration, foreign.label_studio_demonstrations, LABEL_STUDIO),
 }
 RANKINGS: Mapping[str, Layout] = {
     "record": _layout(convert.record_of(Ranking), "prompt completions groups"),
     "kwise": _layout(convert.kwise_ranking, "prompt responses ranks"),
     "pair": _layout(convert.pair_ranking, "prompt a b label"),
     "chosen": _layout(convert.chosen_ranking, "chosen rejected"),
+    "argilla": _spread(convert.kwise_ranking, foreign.argilla_rankings, ARGILLA),
+    "label-studio": _spread(convert.kwise_ranking, foreign.label_studio_rankings, LABEL_STUDIO),
 }
 PROMPTS: Mapping[str, Layout] = {
     "record": _layout(convert.record_of(Prompt), "id text user_id"),
@@ -111,10 +123,9 @@ def _read(
         for place, row in read_rows(file, label, cut_text=cut_text):
             layout = layout or _choose(layouts, name, row, place)
             with locating(str(place)):
-                record = cast(R, layout.record(row, place))
-                repeated = seen.has(record, identity(record), place)
-            if not repeated:
-                yield record
+                records = [cast(R, layout.record(one, place)) for one in layout.spread(row)]
+                new = [record for record in records if not seen.has(record, identity(record), place)]
+            yield from new
         if layout is None:
             raise DataError(f"{file} holds no rows", expected="at least one", remedy="check how the file was made")
 

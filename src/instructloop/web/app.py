@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
@@ -19,19 +20,21 @@ from starlette.exceptions import HTTPException
 import instructloop
 from instructloop.errors import AccessDenied, Busy, Conflict, DataError, ModelUnavailable, NotFound, NotSignedIn, UserError
 from instructloop.protocols import Completer
+from instructloop.store.database.leases import LeaseLost
 from instructloop.store.database.opening import Store
 from instructloop.web.api import routes as api
 from instructloop.web.api.problems import refusal_of_validation
 from instructloop.web.asking import refusal_of, told
 from instructloop.web.guards import Mistakes, SameOrigin, SecurityHeaders, Transport, WholeBody
-from instructloop.web.pages import account, entrance, health, own_data, people, playground
+from instructloop.web.pages import account, entrance, health, labeling, labeling_calls, own_data, playground
+from instructloop.web.pages.admin.routes import ROUTERS as ADMINISTRATION
 from instructloop.web.refusals import Refusal, refuse, wants_page
 from instructloop.web.settings import SiteSettings
 from instructloop.web.site import new_site
 from instructloop.web.visits import checked_visit, to_login, visit_of
 
 LOG = logging.getLogger(__name__)
-PAGES = (entrance.router, playground.router, own_data.router, account.router, people.router)
+PAGES = (entrance.router, playground.router, labeling.router, labeling_calls.router, own_data.router, account.router, *ADMINISTRATION)
 """Routers of pages: each request to them is checked for its form token, and is no part of the API's description."""
 STATUSES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 401: "needs_login", 403: "no_access"}
 STORE_SECONDS = 2.0
@@ -71,6 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     yield
     app.state.site.answers.cancel_all()
     await app.state.site.keeping.finish()
+    await run_in_threadpool(app.state.site.exports.close)
 
 
 def _handle(request: Request, error: Exception) -> Response:
@@ -97,6 +101,8 @@ def _refusal(request: Request, error: Exception) -> Refusal:
         return Refusal(404, "not_found")
     if isinstance(error, AccessDenied):
         return Refusal(403, "no_access")
+    if isinstance(error, LeaseLost):
+        return Refusal(409, "lease_lost", problem=told(error))
     if isinstance(error, Conflict):
         return Refusal(409, "conflict", problem=told(error))
     if isinstance(error, DataError):

@@ -5,7 +5,7 @@ A new part of the site adds its tab here; what a role may do is decided by the r
 
 from dataclasses import dataclass
 
-from instructloop.store.database.roles import LEADING, ROLES, Account, Role
+from instructloop.store.database.roles import LABELING, READING, ROLES, Account, Role
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Tab:
     roles: tuple[Role, ...] = ROLES
 
 
-TABS = (Tab("playground", "/playground"), Tab("data", "/data"), Tab("people", "/people", LEADING))
+TABS = (Tab("playground", "/playground"), Tab("labeling", "/labeling", LABELING), Tab("data", "/data"), Tab("administration", "/admin", READING))
 
 
 def tabs_of(account: Account | None) -> list[Tab]:

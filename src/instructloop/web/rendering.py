@@ -13,6 +13,7 @@ import instructloop
 from instructloop.web import texts
 from instructloop.web.navigation import tabs_of
 from instructloop.web.site import site_of
+from instructloop.web.tables import FILTERS
 from instructloop.web.visits import Visit, set_visitor
 
 THEMES = ("auto", "light", "dark")
@@ -45,7 +46,7 @@ def environment() -> jinja2.Environment:
     loader = jinja2.PackageLoader("instructloop.web", "templates")
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.globals |= {"t": texts.text, "texts": texts.section, "version": instructloop.__version__, "themes": THEMES}
-    made.filters |= {"day": day, "minute": minute}
+    made.filters |= {"day": day, "minute": minute, **FILTERS}
     return made
 
 

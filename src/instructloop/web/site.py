@@ -12,6 +12,7 @@ from fastapi import Request
 
 from instructloop.protocols import Completer
 from instructloop.store.database.opening import Store
+from instructloop.web.exporting import Exports
 from instructloop.web.generation import Answers
 from instructloop.web.keeping import Keeping
 from instructloop.web.rates import RateLimit
@@ -59,6 +60,7 @@ class Site:
     asked: RateLimit
     notes: Notes = field(default_factory=Notes)
     keeping: Keeping = field(default_factory=Keeping)
+    exports: Exports = field(default_factory=Exports)
     started: int = field(default_factory=lambda: int(time.time()))
 
 

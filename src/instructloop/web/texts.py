@@ -1,4 +1,4 @@
-"""The one catalogue of every text that people read: `messages.toml`, looked up by a dotted key.
+"""The one catalogue of every text that people read, looked up by a dotted key: `messages.toml`, and `messages_*.toml` for parts of the site.
 
     text("login.title")
     text("errors.too_large.text", limit="1 MB")
@@ -28,7 +28,10 @@ def section(prefix: str) -> dict[str, str]:
 @cache
 def catalogue() -> Mapping[str, str]:
     """Dotted key -> text."""
-    return dict(_flat(tomllib.loads(files("instructloop.web").joinpath("messages.toml").read_text(encoding="utf-8"))))
+    parts = [file for file in files("instructloop.web").iterdir() if file.name.startswith("messages") and file.name.endswith(".toml")]
+    pairs = [pair for file in parts for pair in _flat(tomllib.loads(file.read_text(encoding="utf-8")))]
+    assert len(pairs) == len(dict(pairs)), "a text stands in two files"
+    return dict(pairs)
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """A store in which something of everything has happened."""
 
-from instructloop.store.database import api_keys, invitations, prompts
+from instructloop.store.database import api_keys, invitations, prompts, screening, spot_checks
 from instructloop.store.database.drafts import save_draft
 from instructloop.store.database.jobs import enqueue
 from instructloop.store.database.leases import Lease, lease_next, skip
@@ -48,3 +48,8 @@ def fill(world: World) -> None:
     invitations.invite(store, world.lead, "labeler")
     register_model(store, None, NewModel(name="m", place="/models/m", identity="abc", snapshots={"demonstrations": "s1"}))
     enqueue(store, None, "sample", {"model": "m"}, key="sample-1")
+    assessment = world.queue("demonstration", mode="evaluation")
+    screening.create_screening(store, world.lead, name="spring", speech=None, ranking=None, writing=assessment.id)
+    screening.assess_oneself(store, labeler, ["religion", "age"], "I grew up with both. ✓")
+    screening.rate_demonstration(store, world.person("researcher"), first.id, 6)
+    spot_checks.check_submission(store, world.lead, first.id, fine=False, note="Hasty.")

@@ -1,3 +1,4 @@
+# pyright: basic, reportMissingImports=false
 """Presidio's pattern recognisers behind the same seam: the extra [pii]. No language model, and nothing goes to the network.
 
 Its e-mail recogniser asks for a list of domains on first use; here the list that comes with `tldextract` is used.

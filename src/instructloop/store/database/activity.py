@@ -118,7 +118,7 @@ def funnel(store: Store, actor: Account) -> list[Stage]:
         "kept": live,
         "may_train": training,
         "given": sa.and_(training, sa.exists().where(tasks.c.prompt_id == prompts.c.id)),
-        "labeled": sa.and_(training, sa.exists().where(labels.c.prompt_id == prompts.c.id)),
+        "labeled": sa.and_(training, sa.exists().where(labels.c.prompt_id == prompts.c.id, labels.c.kind != "prompt")),
         "frozen": sa.and_(training, sa.exists().where(frozen.c.prompt_id == prompts.c.id)),
     }
     with store.reading() as connection:

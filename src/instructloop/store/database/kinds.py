@@ -1,4 +1,6 @@
-"""The kinds of tasks, and what an answer to each must look like. Checked here, on the server, whatever the page has checked.
+"""The kinds of tasks, what is asked in each, and what an answer must look like. Checked here, on the server, whatever the page has checked.
+
+`QUESTIONS` is the one place where questions stand: pages draw their controls from it, submissions are checked by it, exports carry it.
 
     write_prompt      {"prompt": text, "use_case": name or None}; few-shot: {"instruction": text, "shots": [{"query", "response"}, …], "use_case"}
     demonstration     {"text": text}
@@ -10,6 +12,7 @@ A rating is {"likert": 1..7, "flags": [name, …], "note": text}. Groups go from
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast, get_args
 
 from instructloop.errors import DataError
@@ -34,47 +37,93 @@ QUERY, RESPONSE = "Query:", "Response:"
 
 Body = dict[str, Any]
 
+Form = Literal["text", "part", "note", "choice", "choices", "scale", "shots", "ranking", "preference"]
+"""How a question is answered: words, words that become part of a few-shot prompt, a remark, one name, names, a number, examples, an order
+with ties, one answer or none."""
+
+SCALE = (1, 7)
+"""Worst and best of the quality of an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One thing that is asked in a task."""
+
+    name: str
+    """The key under which the answer stands in the body, or in each rating."""
+    form: Form
+    each: bool = False
+    """Asked of every answer that is judged, and not once."""
+    needed: bool = True
+    choices: tuple[str, ...] = ()
+    """What may be chosen, for the forms that choose."""
+
+
+USE_CASE = Question(name="use_case", form="choice", choices=USE_CASES)
+USE_CASE_OR_NONE = Question(name="use_case", form="choice", needed=False, choices=USE_CASES)
+RATING = (
+    Question(name="likert", form="scale", each=True),
+    Question(name="flags", form="choices", each=True, needed=False, choices=FLAGS),
+    Question(name="note", form="note", each=True, needed=False),
+)
+QUESTIONS: Mapping[Kind, tuple[Question, ...]] = {
+    "write_prompt": (Question(name="prompt", form="text"), USE_CASE_OR_NONE),
+    "demonstration": (Question(name="text", form="text"),),
+    "ranking": (*RATING, Question(name="groups", form="ranking"), Question(name="better", form="text", needed=False)),
+    "evaluation": (*RATING, Question(name="preferred", form="preference")),
+    "prompt_metadata": (USE_CASE, Question(name="marks", form="choices", needed=False, choices=MARKS)),
+}
+FEW_SHOT = (Question(name="instruction", form="part"), Question(name="shots", form="shots"), USE_CASE_OR_NONE)
+"""What is asked in place of the prompt where a few-shot prompt is to be written."""
+
+SKIP_REASONS = ("unclear", "unacceptable", "personal", "language", "knowledge", "broken", "other")
+"""Why people refuse a task; words of their own may follow."""
+
+
+def questions_of(kind: Kind, prompt_kind: PromptKind = "plain") -> tuple[Question, ...]:
+    """What is asked in a task; `prompt_kind` is what kind of prompt is to be written."""
+    return FEW_SHOT if kind == "write_prompt" and prompt_kind == "few_shot" else QUESTIONS[kind]
+
+
+def all_questions() -> dict[str, list[dict[str, Any]]]:
+    """Every question by the kind of its task, as plain values: what an export says of its labels."""
+    asked = {**QUESTIONS, "write_prompt (few_shot)": FEW_SHOT}
+    return {kind: [asdict(question) | {"choices": list(question.choices)} for question in questions] for kind, questions in asked.items()}
+
+
+def skip_reason(name: str, words: str = "") -> str:
+    """The reason as it is stored: one of `SKIP_REASONS`, and after a colon what else the person said."""
+    if name not in SKIP_REASONS:
+        raise _wrong(f"the reason is {name!r:.80}", f"one of {', '.join(SKIP_REASONS)}")
+    return f"{name}: {words.strip()}" if words.strip() else name
+
 
 def check_body(kind: Kind, body: Any, *, answers: Sequence[str] = (), prompt_kind: PromptKind = "plain") -> Body:
     """The answer to a task in its canonical form; raises `DataError` for one that is incomplete or says what cannot be said.
 
     `answers` are the ids that are to be judged; `prompt_kind` is what kind of prompt is to be written.
     """
-    if kind == "write_prompt":
-        return _few_shot(_object(body, "instruction shots use_case")) if prompt_kind == "few_shot" else _prompt(_object(body, "prompt use_case"))
-    checks: Mapping[str, Callable[[], Body]] = {
-        "demonstration": lambda: {"text": checked(_text(_object(body, "text"), "text"), "the demonstration")},
-        "ranking": lambda: _ranking(_object(body, "ratings groups better"), answers),
-        "evaluation": lambda: _evaluation(_object(body, "ratings preferred"), answers),
-        "prompt_metadata": lambda: _metadata(_object(body, "use_case marks")),
-    }
-    return checks[kind]()
+    asked = questions_of(kind, prompt_kind)
+    once = [question for question in asked if not question.each]
+    judges = len(once) < len(asked)
+    given = _object(body, [*(["ratings"] if judges else []), *(question.name for question in once)])
+    ratings = {"ratings": _ratings(given, answers)} if judges else {}
+    return ratings | {question.name: CHECKS[question.form](question, given, answers) for question in once}
 
 
 def check_rating(rating: Any, answer: str) -> Body:
     """One answer's rating in its canonical form: flags in the paper's order, a note even if it is empty."""
-    given = _object(rating, "likert flags note")
-    likert = given.get("likert")
-    if not isinstance(likert, int) or isinstance(likert, bool) or not 1 <= likert <= 7:
-        raise _wrong(f"the quality of answer {answer!r} is {likert!r}", "a whole number from 1 (worst) to 7 (best)")
-    flags = _names(given.get("flags") or [], FLAGS, f"the flags of answer {answer!r}")
-    note = checked(_text(given, "note") if given.get("note") else "", "the note", most=MOST_NOTE, filled=False)
-    return {"likert": likert, "flags": flags, "note": note}
+    given = _object(rating, [question.name for question in RATING])
+    try:
+        return {question.name: CHECKS[question.form](question, given, ()) for question in RATING}
+    except DataError as error:
+        raise _wrong(f"{error.came}, of answer {answer!r}", error.expected) from error
 
 
-def _prompt(given: Body) -> Body:
-    return {"prompt": checked(_text(given, "prompt"), "the prompt"), "use_case": _use_case(given, needed=False)}
-
-
-def _few_shot(given: Body) -> Body:
-    pairs = [_object(shot, "query response") for shot in _list(given.get("shots"), "the examples")]
-    if not LEAST_SHOTS <= len(pairs) <= MOST_SHOTS:
-        raise _wrong(f"there are {len(pairs)} examples", f"{LEAST_SHOTS} to {MOST_SHOTS}")
-    return {
-        "instruction": _part(given, "instruction"),
-        "shots": [{name: _part(pair, name) for name in ("query", "response")} for pair in pairs],
-        "use_case": _use_case(given, needed=False),
-    }
+def _words(question: Question, given: Body, _: Sequence[str]) -> str | None:
+    if not question.needed and not given.get(question.name):
+        return None
+    return checked(_text(given, question.name), f"the {question.name}" if question.name != "text" else "the answer")
 
 
 def _part(given: Body, name: str) -> str:
@@ -84,17 +133,44 @@ def _part(given: Body, name: str) -> str:
     return part
 
 
-def _ranking(given: Body, answers: Sequence[str]) -> Body:
-    groups = [_group(group) for group in _list(given.get("groups"), "the groups")]
+def _note(question: Question, given: Body, _: Sequence[str]) -> str:
+    return checked(_text(given, question.name) if given.get(question.name) else "", "the note", most=MOST_NOTE, filled=False)
+
+
+def _choice(question: Question, given: Body, _: Sequence[str]) -> str | None:
+    chosen = given.get(question.name)
+    if chosen not in question.choices and (question.needed or chosen is not None):
+        raise _wrong(f"the {question.name} is {chosen!r:.200}", f"one of {', '.join(question.choices)}")
+    return chosen
+
+
+def _choices(question: Question, given: Body, _: Sequence[str]) -> list[str]:
+    names = _list(given.get(question.name) or [], f"the {question.name}")
+    if unknown := [name for name in names if name not in question.choices]:
+        raise _wrong(f"the {question.name} hold {unknown[0]!r:.200}", f"some of {', '.join(question.choices)}")
+    return [name for name in question.choices if name in names]
+
+
+def _scale(question: Question, given: Body, _: Sequence[str]) -> int:
+    number, (worst, best) = given.get(question.name), SCALE
+    if not isinstance(number, int) or isinstance(number, bool) or not worst <= number <= best:
+        raise _wrong(f"the {question.name} is {number!r:.80}", f"a whole number from {worst} (worst) to {best} (best)")
+    return number
+
+
+def _shots(question: Question, given: Body, _: Sequence[str]) -> list[Body]:
+    pairs = [_object(shot, ("query", "response")) for shot in _list(given.get(question.name), "the examples")]
+    if not LEAST_SHOTS <= len(pairs) <= MOST_SHOTS:
+        raise _wrong(f"there are {len(pairs)} examples", f"{LEAST_SHOTS} to {MOST_SHOTS}")
+    return [{name: _part(pair, name) for name in ("query", "response")} for pair in pairs]
+
+
+def _groups(question: Question, given: Body, answers: Sequence[str]) -> list[list[str]]:
+    groups = [_group(group) for group in _list(given.get(question.name), "the groups")]
     ranked = [answer for group in groups for answer in group]
     if sorted(ranked) != sorted(answers):
         raise _wrong(f"the groups hold {ranked!r:.200}", f"each of {', '.join(answers)} exactly once")
-    better = given.get("better")
-    return {
-        "ratings": _ratings(given, answers),
-        "groups": [sorted(group) for group in groups],
-        "better": checked(_text(given, "better"), "the better answer") if better else None,
-    }
+    return [sorted(group) for group in groups]
 
 
 def _group(group: Any) -> list[str]:
@@ -104,15 +180,18 @@ def _group(group: Any) -> list[str]:
     return cast(list[str], answers)
 
 
-def _evaluation(given: Body, answers: Sequence[str]) -> Body:
-    preferred = given.get("preferred")
-    if "preferred" not in given or preferred not in (None, *answers):
-        raise _wrong(f"the preferred answer is {preferred!r:.200}", f"one of {', '.join(answers)}, or null for a tie")
-    return {"ratings": _ratings(given, answers), "preferred": preferred}
+def _preference(question: Question, given: Body, answers: Sequence[str]) -> str | None:
+    preferred = given.get(question.name)
+    if question.name not in given or preferred not in (None, *answers):
+        raise _wrong(f"the {question.name} answer is {preferred!r:.200}", f"one of {', '.join(answers)}, or null for a tie")
+    return preferred
 
 
-def _metadata(given: Body) -> Body:
-    return {"use_case": _use_case(given, needed=True), "marks": _names(given.get("marks") or [], MARKS, "the marks")}
+CHECKS: Mapping[Form, Callable[[Question, Body, Sequence[str]], Any]] = {
+    "text": _words, "part": lambda question, given, _: _part(given, question.name), "note": _note, "choice": _choice, "choices": _choices,
+    "scale": _scale, "shots": _shots, "ranking": _groups, "preference": _preference,
+}  # fmt: skip
+"""The form of a question -> what gives the answer in its canonical form, or raises."""
 
 
 def _ratings(given: Body, answers: Sequence[str]) -> Body:
@@ -123,31 +202,17 @@ def _ratings(given: Body, answers: Sequence[str]) -> Body:
     return {answer: check_rating(cast(Body, ratings)[answer], answer) for answer in answers}
 
 
-def _use_case(given: Body, *, needed: bool) -> str | None:
-    use_case = given.get("use_case")
-    if use_case not in USE_CASES and (needed or use_case is not None):
-        raise _wrong(f"the use-case is {use_case!r:.200}", f"one of {', '.join(USE_CASES)}")
-    return use_case
-
-
-def _names(value: Any, known: Sequence[str], what: str) -> list[str]:
-    names = _list(value, what)
-    if unknown := [name for name in names if name not in known]:
-        raise _wrong(f"{what} hold {unknown[0]!r:.200}", f"some of {', '.join(known)}")
-    return [name for name in known if name in names]
-
-
 def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong(f"{what} are {value!r:.80}", "a list")
     return cast(list[Any], value)
 
 
-def _object(value: Any, keys: str) -> Body:
+def _object(value: Any, keys: Sequence[str]) -> Body:
     if not isinstance(value, dict):
-        raise _wrong(f"{value!r:.80} is no object", f"an object with the keys {', '.join(keys.split())}")
-    if unknown := sorted(set(map(str, cast(Body, value))) - set(keys.split())):
-        raise _wrong(f"the key {unknown[0]!r:.80} is not known", f"the keys {', '.join(keys.split())}")
+        raise _wrong(f"{value!r:.80} is no object", f"an object with the keys {', '.join(keys)}")
+    if unknown := sorted(set(map(str, cast(Body, value))) - set(keys)):
+        raise _wrong(f"the key {unknown[0]!r:.80} is not known", f"the keys {', '.join(keys)}")
     return cast(Body, value)
 
 

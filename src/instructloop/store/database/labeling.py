@@ -26,7 +26,7 @@ LABELER_CONSENT = "labeler"
 
 
 _TASK = (
-    sa.select(schema.tasks.c.prompt_id, schema.tasks.c.payload, schema.prompts.c.erased_at)
+    sa.select(schema.tasks.c.queue_id, schema.tasks.c.prompt_id, schema.tasks.c.payload, schema.prompts.c.erased_at)
     .add_columns(schema.queues.c.kind, schema.queues.c.mode, schema.queues.c.revise_seconds)
     .join_from(schema.tasks, schema.queues)
     .outerjoin(schema.prompts)
@@ -38,6 +38,7 @@ _TASK = (
 class LabeledTask:
     """What is known of a task when somebody answers it."""
 
+    queue_id: str
     kind: Kind
     mode: str
     prompt_id: str | None
@@ -54,7 +55,8 @@ def task_of(connection: sa.Connection, task_id: str, purpose: str) -> LabeledTas
     row = connection.execute(_TASK, {"this_task": task_id}).mappings().one()
     payload: Body = row["payload"] or {}
     return LabeledTask(
-        kind=row["kind"], mode=row["mode"], prompt_id=row["prompt_id"], prompt_kind=payload.get("prompt_kind", "plain"), about=payload.get("about"),
+        queue_id=row["queue_id"], kind=row["kind"], mode=row["mode"], prompt_id=row["prompt_id"],
+        prompt_kind=payload.get("prompt_kind", "plain"), about=payload.get("about"),
         answers=tuple(payload.get("answers", ())), purpose=purpose, revise_seconds=row["revise_seconds"], erased=row["erased_at"] is not None,
     )  # fmt: skip
 

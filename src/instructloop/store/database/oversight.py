@@ -28,13 +28,18 @@ class QueueOverview:
     """Labels that the ordinary tasks ask for in all: tasks times overlap, without those retired."""
     given: int
     held: int
-    """Tasks in somebody's hands."""
+    """Tasks in somebody's hands, gold ones too."""
     gold: int
 
     @property
     def left(self) -> int:
         """Labels that nobody has given yet."""
         return max(0, self.wanted - self.given)
+
+    @property
+    def to_review(self) -> int:
+        """Tasks that wait for a lead."""
+        return self.states.get("review", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +165,11 @@ def qualified_queues(store: Store, actor: Account, account_id: str) -> set[str]:
 
 def _overview(queue: Queue, rows: list[sa.RowMapping]) -> QueueOverview:
     ordinary = [row for row in rows if not row["is_gold"]]
-    total = {name: sum(row[name] for row in ordinary) for name in ("wanted", "given", "held")}
+    total = {name: sum(row[name] for row in ordinary) for name in ("wanted", "given")}
     return QueueOverview(
-        queue=queue, states={row["state"]: row["tasks"] for row in ordinary}, gold=sum(row["tasks"] for row in rows if row["is_gold"]), **total
-    )
+        queue=queue, states={row["state"]: row["tasks"] for row in ordinary}, held=sum(row["held"] for row in rows),
+        gold=sum(row["tasks"] for row in rows if row["is_gold"]), **total,
+    )  # fmt: skip
 
 
 def _excerpt() -> sa.Label[str]:

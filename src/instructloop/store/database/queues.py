@@ -193,14 +193,35 @@ def acknowledge_guide(store: Store, actor: Account, guide_id: str) -> None:
 def require_admission(connection: sa.Connection, actor: Account, queue: Queue) -> None:
     """Raise unless the person may be given tasks of the queue now: `AccessDenied`, `Conflict` if it is closed, `GuideUnread`."""
     require(actor, LABELING, "be given tasks")
-    qualified, settings = schema.qualifications, queue.settings
+    settings = queue.settings
     if not settings.open:
         raise Conflict(f"the queue {queue.name!r} is closed", expected="an open queue", remedy="choose another")
-    mine = sa.select(qualified.c.at).where(qualified.c.queue_id == queue.id, qualified.c.account_id == actor.id)
-    if settings.needs_qualification and connection.execute(mine).first() is None:
+    if settings.needs_qualification and not _is_qualified(connection, actor, queue):
         raise AccessDenied(f"{actor.name!r} is not qualified for {queue.name!r}", expected="a qualification", remedy="ask a lead")
-    if settings.guide_id is not None and not _acknowledged(connection, actor, settings.guide_id):
-        raise GuideUnread(_find_guide(connection, settings.guide_id))
+    if (guide := unread_guide(connection, actor, queue)) is not None:
+        raise GuideUnread(guide)
+
+
+def unread_guide(connection: sa.Connection, actor: Account, queue: Queue) -> Guide | None:
+    """The version of the queue's guide if this person has not acknowledged it, else None."""
+    guide_id = queue.settings.guide_id
+    return None if guide_id is None or _acknowledged(connection, actor, guide_id) else _find_guide(connection, guide_id)
+
+
+def read_queue(store: Store, actor: Account, queue_id: str) -> Queue:
+    """A queue that a person may be given tasks of, open or not; raises `NotFound` for one that is not for them."""
+    require(actor, LABELING, "see queues")
+    with store.reading() as connection:
+        queue = find_queue(connection, queue_id)
+        if queue.settings.needs_qualification and actor.role not in LEADING and not _is_qualified(connection, actor, queue):
+            raise NotFound(f"there is no queue {queue_id!r}", expected="the id of a queue of yours", remedy="look at the list of queues")
+    return queue
+
+
+def _is_qualified(connection: sa.Connection, actor: Account, queue: Queue) -> bool:
+    qualified = schema.qualifications
+    mine = sa.select(qualified.c.at).where(qualified.c.queue_id == queue.id, qualified.c.account_id == actor.id)
+    return connection.execute(mine).first() is not None
 
 
 def _acknowledged(connection: sa.Connection, actor: Account, guide_id: str) -> bool:

@@ -1,6 +1,6 @@
 """Everything the store holds, as files: a folder with one file for each table, and a manifest with checksums.
 
-    manifest.json    {"format", "version", "revision", "made", "files": {name: {"table", "rows", "sha256"}}}
+    manifest.json    {"format", "version", "revision", "made", "questions", "files": {name: {"table", "rows", "sha256"}}}
     prompts.jsonl.gz, labels.jsonl.gz, …    or .parquet
 
 Left out is what lets people in: passwords, sessions, API keys, invitations; and jobs. Importing an export gives the same rows.
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from instructloop.errors import DataError, first_line
 from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.copying import Row, in_chunks, insert_rows, read_rows
+from instructloop.store.database.kinds import all_questions
 from instructloop.store.database.migration import current_revision
 from instructloop.store.database.moments import Moment
 from instructloop.store.database.opening import Store
@@ -109,7 +110,8 @@ def _write(connection: sa.Connection, folder: Path, kind: FileKind, now: datetim
         name, rows = f"{table.name}{SUFFIX[kind]}", (_out(row) for row in read_rows(connection, table))
         number = write_jsonl(folder / name, rows) if kind == "jsonl" else write_parquet(folder / name, _flat(table, rows), _columns(table))
         files[name] = {"table": table.name, "rows": number, "sha256": hash_file(folder / name)}
-    manifest = {"format": FORMAT, "version": VERSION, "revision": current_revision(connection), "made": now.isoformat(), "files": files}
+    about = {"format": FORMAT, "version": VERSION, "revision": current_revision(connection), "made": now.isoformat()}
+    manifest = {**about, "questions": all_questions(), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     sync(folder)
     return manifest

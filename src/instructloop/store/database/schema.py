@@ -2,7 +2,8 @@
 
     people      accounts ─ sessions, api_keys, invitations, qualifications, acknowledgements, audit
     prompts     prompts ─ consents; answers (generations and candidates) ─ reactions
-    labeling    guides, queues ─ tasks ─ leases ─ drafts, submissions ─ labels
+    labeling    guides, queues ─ tasks ─ leases ─ drafts, submissions ─ labels, spot_checks
+    screening   screenings, self_assessments, demonstration_ratings
     training    models, snapshots ─ snapshot_rows
     work        jobs
 
@@ -188,6 +189,30 @@ labels = sa.Table(
     _moment("at", nullable=False), sa.Index(None, "kind", "prompt_id"), sa.Index(None, "prompt_id"), sa.Index(None, "submission_id"),
 )  # fmt: skip
 """What submissions and imports say, one row per ranking, rating, demonstration, evaluation or prompt's metadata."""
+
+screenings = sa.Table(
+    "screenings", METADATA, _id(), _text("name"), _of("speech_queue", "queues", nullable=True), _of("ranking_queue", "queues", nullable=True),
+    _of("writing_queue", "queues", nullable=True), _moment("created_at", nullable=False), sa.UniqueConstraint("name"),
+)  # fmt: skip
+"""Which queues hold the tests of candidates; researchers answer the same tasks."""
+
+self_assessments = sa.Table(
+    "self_assessments", METADATA, _id(), _of("account_id", "accounts"), _json("topics"), _text("note"), _moment("at", nullable=False),
+    sa.Index(None, "account_id"),
+)  # fmt: skip
+"""On which topics somebody is at ease to recognise sensitive speech; the latest counts."""
+
+demonstration_ratings = sa.Table(
+    "demonstration_ratings", METADATA, _id(), _of("submission_id", "submissions"), _of("account_id", "accounts"), _number("likert"),
+    _moment("at", nullable=False), sa.UniqueConstraint("submission_id", "account_id"),
+)  # fmt: skip
+"""What researchers think of demonstrations, 1 to 7, without knowing whose they are."""
+
+spot_checks = sa.Table(
+    "spot_checks", METADATA, _id(), _of("submission_id", "submissions"), _of("account_id", "accounts"), _yes_or_no("fine"), _text("note"),
+    _moment("at", nullable=False), sa.UniqueConstraint("submission_id"),
+)  # fmt: skip
+"""Submissions drawn by chance, and whether a lead finds them in order."""
 
 models = sa.Table(
     "models", METADATA, _id(), _text("name"), _text("place"), _text("identity", nullable=True), _json("parents"), _json("snapshots"),

@@ -31,6 +31,7 @@ class TaskView:
     """A task as a labeler sees it."""
 
     lease_id: str
+    queue_id: str
     kind: Kind
     mode: str
     prompt: str | None
@@ -52,8 +53,8 @@ def view_task(store: Store, actor: Account, lease_id: str) -> TaskView:
         if task.erased:
             raise NotFound("the author of this prompt has erased it", expected="a prompt that is there", remedy="take the next task")
         return TaskView(
-            lease_id=lease.id, kind=task.kind, mode=task.mode, prompt=_prompt(connection, task.prompt_id), prompt_kind=task.prompt_kind,
-            answers=_answers(connection, task.prompt_id, lease), about=task.about, guide_id=lease.guide_id,
+            lease_id=lease.id, queue_id=task.queue_id, kind=task.kind, mode=task.mode, prompt=_prompt(connection, task.prompt_id),
+            prompt_kind=task.prompt_kind, answers=_answers(connection, task.prompt_id, lease), about=task.about, guide_id=lease.guide_id,
             draft=find_draft(connection, lease.id), expires_at=lease.expires_at,
         )  # fmt: skip
 

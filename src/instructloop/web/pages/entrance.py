@@ -4,7 +4,7 @@ import math
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from instructloop.errors import Conflict, DataError, NotSignedIn
 from instructloop.store.database.invitations import Invitation, accept_invitation, open_invitation
@@ -14,7 +14,7 @@ from instructloop.web.refusals import Refusal
 from instructloop.web.rendering import THEMES, page
 from instructloop.web.site import site_of
 from instructloop.web.texts import text
-from instructloop.web.visits import clear_session, local_path, see_other, session_token, set_session, visit_of
+from instructloop.web.visits import clear_session, local_path, see_other, session_token, set_session, set_visitor, visit_of
 
 router = APIRouter()
 YEAR = 365 * 86_400
@@ -22,8 +22,21 @@ YEAR = 365 * 86_400
 
 @router.get("/")
 def start(request: Request) -> Response:
-    """The playground for those who are logged in, the login page for others."""
-    return see_other("/playground" if visit_of(request).session else "/login")
+    """Labelers begin with their queues, others who are logged in with the playground; visitors log in."""
+    session = visit_of(request).session
+    if session is None:
+        return see_other("/login")
+    return see_other("/labeling" if session.account.role == "labeler" else "/playground")
+
+
+@router.get("/session")
+def who_is_here(request: Request) -> Response:
+    """For scripts of a page that was left open: who is logged in in this browser, and what its forms must carry now."""
+    visit = visit_of(request)
+    response = JSONResponse({"name": visit.session.account.name if visit.session else None, "form_token": visit.form_token})
+    if visit.session is None:
+        set_visitor(request, response, visit)
+    return response
 
 
 @router.get("/login")

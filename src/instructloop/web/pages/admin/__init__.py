@@ -1,0 +1,1 @@
+"""The pages of the administration, one module for each section."""

@@ -1,0 +1,50 @@
+"""Guides: every version of the instructions for labelers, and publishing the next."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from instructloop.errors import DataError
+from instructloop.store.database.oversight import guide_readers, list_guides, queue_overviews
+from instructloop.store.database.queues import MODES, Guide, Mode, publish_guide, read_guide
+from instructloop.store.database.roles import READING, require
+from instructloop.web.office import office
+from instructloop.web.site import site_of
+from instructloop.web.texts import text
+from instructloop.web.visits import Here, Person, see_other
+
+router = APIRouter(prefix="/admin/guides")
+
+
+@router.get("")
+def guides_page(request: Request, me: Person) -> Response:
+    """Every version of every guide, and a form for the next."""
+    return _page(request, me, None)
+
+
+@router.get("/{id}")
+def guide_page(request: Request, id: str, me: Person) -> Response:
+    """One version, to read, and to begin the next from."""
+    require(me, READING, "read every guide")
+    return _page(request, me, read_guide(site_of(request).store, id))
+
+
+@router.post("")
+def new_guide(
+    request: Request, here: Here, name: Annotated[str, Form()] = "", mode: Annotated[str, Form()] = "", words: Annotated[str, Form()] = ""
+) -> Response:
+    """Publish a version; whoever labels in a queue that names it must acknowledge it."""
+    known: Mode | None = next((one for one in MODES if one == mode), None)
+    if known is None:
+        raise DataError(f"the mode {mode!r}", expected=f"one of {', '.join(MODES)}", remedy="choose one")
+    guide = publish_guide(site_of(request).store, here.account, name=name, mode=known, text=words)
+    site_of(request).notes.leave(here.id, good=text("admin.guide_published", name=guide.name, version=guide.version))
+    return see_other("/admin/guides")
+
+
+def _page(request: Request, me: Person, guide: Guide | None) -> Response:
+    store = site_of(request).store
+    guides = list_guides(store, me)
+    used = {one.queue.settings.guide_id: one.queue.name for one in queue_overviews(store, me)}
+    return office(request, me, "admin_guides.html", guides=guides, readers=guide_readers(store, me), used=used, modes=MODES, opened=guide)
