@@ -13,6 +13,8 @@ from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import Account
 from instructloop.store.database.texts import checked_json
 
+_OF_LEASE = sa.select(schema.drafts).where(schema.drafts.c.lease_id == sa.bindparam("this_lease"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
@@ -65,5 +67,5 @@ def read_draft(store: Store, actor: Account, lease_id: str) -> Draft | None:
 
 def find_draft(connection: sa.Connection, lease_id: str) -> Draft | None:
     """The draft of a lease, read on a connection that is open."""
-    row = connection.execute(sa.select(schema.drafts).where(schema.drafts.c.lease_id == lease_id)).mappings().first()
+    row = connection.execute(_OF_LEASE, {"this_lease": lease_id}).mappings().first()
     return Draft(**row) if row else None

@@ -4,7 +4,7 @@ Ordinary tasks: open, with room left, not about the person's own prompt, and nei
 Gold tasks: the same, without counting who else is on them. Repeats: answered by the person, long enough ago, and once only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
@@ -18,30 +18,42 @@ REPEAT_AFTER = 10
 """Tasks of the queue that a person must have answered since: what came a moment ago would be recognised."""
 
 
-def choices(connection: sa.Connection, actor: Account, queue: Queue, lease_id: str) -> Iterator[tuple[str, Query]]:
-    """(purpose, query) in the order in which to look for a task; the rates decide by the hash of the lease's random id."""
+Choice = tuple[Query, Mapping[str, object]]
+"""A query for tasks, and the values that it is to be executed with."""
+
+
+def choices(connection: sa.Connection, actor: Account, queue: Queue, lease_id: str) -> Iterator[tuple[str, Choice]]:
+    """(purpose, query and values) in the order in which to look for a task; the rates decide by the hash of the lease's random id."""
     drawn, settings = unit_hash(lease_id), queue.settings
     if drawn < settings.gold_rate:
-        yield "gold", _fresh(actor, queue).where(schema.tasks.c.is_gold)
+        yield "gold", (_GOLD, _values(actor, queue))
     elif drawn < settings.gold_rate + settings.repeat_rate:
-        yield "repeat", _answered(connection, actor, queue)
+        yield "repeat", (_answered(connection, actor, queue), {})
     yield "label", ordinary(actor, queue)
 
 
-def ordinary(actor: Account, queue: Queue) -> Query:
+def ordinary(actor: Account, queue: Queue) -> Choice:
     """The ordinary tasks of a queue that a person may be given; gold ones and repeats are never counted out to anybody."""
-    return _fresh(actor, queue).where(~schema.tasks.c.is_gold, schema.tasks.c.assigned < schema.tasks.c.overlap)
+    return _ORDINARY, _values(actor, queue)
 
 
-def _fresh(actor: Account, queue: Queue) -> Query:
-    tasks, leases = schema.tasks, schema.leases
-    met = sa.exists().where(leases.c.account_id == actor.id, leases.c.task_id == tasks.c.id, leases.c.state.in_(("active", "submitted", "skipped")))
-    not_own = sa.or_(tasks.c.author.is_(None), tasks.c.author != actor.id)
+def _values(actor: Account, queue: Queue) -> Mapping[str, object]:
+    return {"this_actor": actor.id, "this_queue": queue.id}
+
+
+def _fresh() -> Query:
+    actor, tasks, leases = sa.bindparam("this_actor", type_=sa.Text()), schema.tasks, schema.leases
+    met = sa.exists().where(leases.c.account_id == actor, leases.c.task_id == tasks.c.id, leases.c.state.in_(("active", "submitted", "skipped")))
+    not_own = sa.or_(tasks.c.author.is_(None), tasks.c.author != actor)
     return (
         sa.select(tasks.c.id, tasks.c.payload)
-        .where(tasks.c.queue_id == queue.id, tasks.c.state == "open", not_own, ~met)
+        .where(tasks.c.queue_id == sa.bindparam("this_queue"), tasks.c.state == "open", not_own, ~met)
         .order_by(tasks.c.position, tasks.c.created_at, tasks.c.id)
     )
+
+
+_GOLD = _fresh().where(schema.tasks.c.is_gold)
+_ORDINARY = _fresh().where(~schema.tasks.c.is_gold, schema.tasks.c.assigned < schema.tasks.c.overlap)
 
 
 def _answered(connection: sa.Connection, actor: Account, queue: Queue) -> Query:

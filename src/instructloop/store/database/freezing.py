@@ -65,6 +65,9 @@ def register_snapshot(store: Store, actor: Actor, folder: Path, *, redacts: str 
     if actor is not None:
         require(actor, READING, "register snapshots")
     snapshot = open_snapshot(folder)
+    with store.reading() as connection:
+        if _is_known(connection, snapshot):
+            return snapshot
     records = (record for split in snapshot.counts for record in read_split(folder, split, RECORDS[snapshot.record]))
     seen = dict(person for record in records for person in people_in(record))
     rows: list[Body] = [{"prompt_id": prompt_id, "user_id": user_id, "label_id": ""} for prompt_id, user_id in seen.items()]
@@ -91,7 +94,7 @@ def _remember(
     connection: sa.Connection, at: datetime, actor: Actor, snapshot: Snapshot, folder: Path, rows: list[Body], redacts: str | None = None
 ) -> None:
     snapshots = schema.snapshots
-    if connection.execute(sa.select(snapshots.c.id).where(snapshots.c.id == snapshot.id)).first() is not None:
+    if _is_known(connection, snapshot):
         return
     row: dict[str, Any] = {"folder": str(folder.absolute()), "record": snapshot.record, "query": snapshot.query, "redacts": redacts}
     row |= {"counts": {split: dict(sources) for split, sources in snapshot.counts.items()}, "created_at": at}
@@ -99,6 +102,10 @@ def _remember(
     if rows:
         connection.execute(sa.insert(schema.snapshot_rows), [row | {"snapshot_id": snapshot.id} for row in rows])
     write_audit(connection, at, actor, "freeze snapshot", ("snapshot", snapshot.id), {"folder": row["folder"], "rows": len(rows)})
+
+
+def _is_known(connection: sa.Connection, snapshot: Snapshot) -> bool:
+    return connection.execute(sa.select(schema.snapshots.c.id).where(schema.snapshots.c.id == snapshot.id)).first() is not None
 
 
 def _prompts_by_id(store: Store, actor: Actor) -> dict[str, Prompt]:

@@ -25,6 +25,15 @@ LABELER_CONSENT = "labeler"
 """Version of the consent of prompts that labelers write: they write them to train on."""
 
 
+_TASK = (
+    sa.select(schema.tasks.c.queue_id, schema.tasks.c.prompt_id, schema.tasks.c.payload, schema.prompts.c.erased_at)
+    .add_columns(schema.queues.c.kind, schema.queues.c.mode, schema.queues.c.revise_seconds)
+    .join_from(schema.tasks, schema.queues)
+    .outerjoin(schema.prompts)
+    .where(schema.tasks.c.id == sa.bindparam("this_task"))
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabeledTask:
     """What is known of a task when somebody answers it."""
@@ -43,14 +52,7 @@ class LabeledTask:
 
 def task_of(connection: sa.Connection, task_id: str, purpose: str) -> LabeledTask:
     """The task with what its queue and its prompt say of it."""
-    tasks, queues, prompts = schema.tasks, schema.queues, schema.prompts
-    query = (
-        sa.select(tasks.c.queue_id, tasks.c.prompt_id, tasks.c.payload, queues.c.kind, queues.c.mode, queues.c.revise_seconds, prompts.c.erased_at)
-        .join_from(tasks, queues)
-        .outerjoin(prompts)
-        .where(tasks.c.id == task_id)
-    )
-    row = connection.execute(query).mappings().one()
+    row = connection.execute(_TASK, {"this_task": task_id}).mappings().one()
     payload: Body = row["payload"] or {}
     return LabeledTask(
         queue_id=row["queue_id"], kind=row["kind"], mode=row["mode"], prompt_id=row["prompt_id"],

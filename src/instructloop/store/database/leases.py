@@ -29,6 +29,32 @@ MOST_HELD = 5
 """Leases of one queue that a person may hold at a time."""
 
 
+_BY_ID = sa.select(schema.leases).where(schema.leases.c.id == sa.bindparam("this_lease"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
+_OVERDUE = sa.select(schema.leases).where(schema.leases.c.state == "active", schema.leases.c.expires_at <= sa.bindparam("present"))
+_ANY_OVERDUE = _OVERDUE.limit(1)
+_LEASE_SECONDS = sa.select(schema.queues.c.lease_seconds).join_from(schema.tasks, schema.queues).where(schema.tasks.c.id == sa.bindparam("this_task"))
+_HOLD = sa.update(schema.leases).where(schema.leases.c.id == sa.bindparam("this_lease")).values(state="active", ended_at=None)
+_ASSIGN = sa.update(schema.tasks).where(schema.tasks.c.id == sa.bindparam("this_task")).values(assigned=schema.tasks.c.assigned + 1)
+_ONE_AT_A_TIME = sa.select(schema.accounts.c.id).where(schema.accounts.c.id == sa.bindparam("this_actor")).with_for_update()
+_EARLIER_DRAFT = (
+    sa.select(schema.drafts, schema.leases.c.shown)
+    .join_from(schema.drafts, schema.leases)
+    .where(schema.leases.c.account_id == sa.bindparam("this_actor"), schema.leases.c.task_id == sa.bindparam("this_task"))
+    .where(schema.leases.c.id != sa.bindparam("this_lease"), schema.leases.c.purpose != "repeat")
+    .order_by(schema.drafts.c.saved_at.desc())
+    .limit(1)
+)
+_ACTIVE = (
+    sa.select(schema.leases)
+    .join_from(schema.leases, schema.tasks)
+    .where(schema.leases.c.state == "active", schema.tasks.c.queue_id == sa.bindparam("this_queue"))
+    .order_by(schema.leases.c.taken_at, schema.leases.c.id)
+)
+_HELD = _ACTIVE.where(schema.leases.c.account_id == sa.bindparam("this_actor"))
+"""Statements of every task that is given out are made once: making one takes longer than executing it."""
+
+
 class LeaseLost(Conflict):
     """The lease is over and cannot be taken up again. What was drafted is still there."""
 
@@ -118,7 +144,7 @@ def list_leases(store: Store, actor: Account, queue_id: str) -> list[Lease]:
     require(actor, LEADING, "see who holds what")
     expire_leases(store)
     with store.reading() as connection:
-        return _active(connection, schema.tasks.c.queue_id == queue_id)
+        return _leases(connection, _ACTIVE, {"this_queue": queue_id})
 
 
 def skip_reasons(store: Store, actor: Account, task_id: str) -> list[str]:
@@ -132,13 +158,11 @@ def skip_reasons(store: Store, actor: Account, task_id: str) -> list[str]:
 
 def expire_leases(store: Store) -> int:
     """End the leases whose time is over, and return how many. Called before tasks are given out; no clock is needed beside it."""
-    leases = schema.leases
-    overdue = sa.select(leases).where(leases.c.state == "active", leases.c.expires_at <= store.now())
     with store.reading() as connection:
-        if connection.execute(overdue.limit(1)).first() is None:
+        if connection.execute(_ANY_OVERDUE, {"present": store.now()}).first() is None:
             return 0
     with store.writing() as connection:
-        rows = connection.execute(overdue.with_for_update(skip_locked=True)).mappings().all()
+        rows = connection.execute(_OVERDUE.with_for_update(skip_locked=True), {"present": store.now()}).mappings().all()
         # In order of the tasks, as two who lock the same rows in different orders would wait for each other for ever.
         ended = [end_lease(connection, store.now(), lease_of(row), "expired") for row in sorted(rows, key=lambda row: row["task_id"])]
     return sum(ended)
@@ -149,24 +173,19 @@ def hold(connection: sa.Connection, now: datetime, actor: Account, lease_id: str
 
     Raises `NotFound` unless it is the actor's, `LeaseLost` if it is over for good.
     """
-    leases = schema.leases
     lease = find_lease(connection, actor, lease_id)
     if lease.state not in ("active", "expired") or (lease.state == "expired" and not _take_up(connection, lease)):
         raise LeaseLost(
             f"this task is no longer in your hands: {lease.state}", expected="a lease that is active", remedy="take another task; your draft is kept"
         )
-    seconds = connection.execute(
-        sa.select(schema.queues.c.lease_seconds).join_from(schema.tasks, schema.queues).where(schema.tasks.c.id == lease.task_id)
-    ).scalar_one()
-    expires_at = now + timedelta(seconds=seconds)
-    connection.execute(sa.update(leases).where(leases.c.id == lease_id).values(state="active", ended_at=None, expires_at=expires_at))
+    expires_at = now + timedelta(seconds=connection.execute(_LEASE_SECONDS, {"this_task": lease.task_id}).scalar_one())
+    connection.execute(_HOLD, {"this_lease": lease_id, "expires_at": expires_at})
     return replace(lease, state="active", expires_at=expires_at)
 
 
 def find_lease(connection: sa.Connection, actor: Account | None, lease_id: str, *, lock: bool = True) -> Lease:
     """The lease, locked unless told otherwise; raises `NotFound` unless it is there and, with an actor, theirs."""
-    query = sa.select(schema.leases).where(schema.leases.c.id == lease_id)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    row = connection.execute(_BY_ID_LOCKED if lock else _BY_ID, {"this_lease": lease_id}).mappings().first()
     if row is None or (actor is not None and row["account_id"] != actor.id):
         raise NotFound(f"there is no lease {lease_id!r}", expected="a lease of yours", remedy="take a task first")
     return lease_of(row)
@@ -193,25 +212,25 @@ def lease_of(row: sa.RowMapping) -> Lease:
 def _take(connection: sa.Connection, now: datetime, actor: Account, queue: Queue) -> Lease | None:
     lease_id = new_id()
     choices = eligibility.choices(connection, actor, queue, lease_id)
-    purpose, task = next(((purpose, task) for purpose, query in choices if (task := lock_first(connection, query)) is not None), ("", None))
+    purpose, task = next(((purpose, task) for purpose, choice in choices if (task := lock_first(connection, *choice)) is not None), ("", None))
     return None if task is None else _begin(connection, now, actor, queue, lease_id=lease_id, purpose=purpose, task=task)
 
 
 def give(connection: sa.Connection, now: datetime, actor: Account, queue: Queue, task_id: str) -> Lease | None:
     """Put an ordinary task into somebody's hands; None if they may not be given it, or it has no room."""
     _one_at_a_time(connection, actor.id)
-    task = lock_first(connection, eligibility.ordinary(actor, queue).where(schema.tasks.c.id == task_id))
+    query, values = eligibility.ordinary(actor, queue)
+    task = lock_first(connection, query.where(schema.tasks.c.id == task_id), values)
     return None if task is None else _begin(connection, now, actor, queue, lease_id=new_id(), purpose="label", task=task)
 
 
 def _begin(connection: sa.Connection, now: datetime, actor: Account, queue: Queue, *, lease_id: str, purpose: str, task: sa.RowMapping) -> Lease:
     if purpose != "repeat":
-        tasks = schema.tasks
-        connection.execute(sa.update(tasks).where(tasks.c.id == task["id"]).values(assigned=tasks.c.assigned + 1))
+        connection.execute(_ASSIGN, {"this_task": task["id"]})
     seconds, shown = queue.settings.lease_seconds, _shuffled(task["payload"], lease_id)
     row: Body = {"task_id": task["id"], "account_id": actor.id, "purpose": purpose, "state": "active", "shown": shown}
     row |= {"guide_id": queue.settings.guide_id, "taken_at": now, "expires_at": now + timedelta(seconds=seconds)}
-    connection.execute(sa.insert(schema.leases).values(id=lease_id, **row))
+    connection.execute(sa.insert(schema.leases), {"id": lease_id, **row})
     if purpose != "repeat":
         _carry_on(connection, actor, task["id"], lease_id)
     return find_lease(connection, actor, lease_id)
@@ -226,9 +245,8 @@ def _shuffled(payload: Body, lease_id: str) -> list[str]:
 def _carry_on(connection: sa.Connection, actor: Account, task_id: str, lease_id: str) -> None:
     """Who comes back to a task finds their draft, and the answers as they stood."""
     leases, drafts = schema.leases, schema.drafts
-    mine = leases.c.account_id == actor.id, leases.c.task_id == task_id, leases.c.id != lease_id, leases.c.purpose != "repeat"
-    earlier = sa.select(drafts, leases.c.shown).join_from(drafts, leases).where(*mine).order_by(drafts.c.saved_at.desc()).limit(1)
-    if (row := connection.execute(earlier).mappings().first()) is not None:
+    this = {"this_actor": actor.id, "this_task": task_id, "this_lease": lease_id}
+    if (row := connection.execute(_EARLIER_DRAFT, this).mappings().first()) is not None:
         connection.execute(sa.insert(drafts).values(lease_id=lease_id, **{name: row[name] for name in ("version", "body", "saved_at")}))
         connection.execute(sa.update(leases).where(leases.c.id == lease_id).values(shown=row["shown"]))
 
@@ -248,14 +266,12 @@ def _take_up(connection: sa.Connection, lease: Lease) -> bool:
 
 def _one_at_a_time(connection: sa.Connection, account_id: str) -> None:
     """One person's requests for tasks wait for one another: two at once could both find the same task not yet theirs."""
-    connection.execute(sa.select(schema.accounts.c.id).where(schema.accounts.c.id == account_id).with_for_update())
+    connection.execute(_ONE_AT_A_TIME, {"this_actor": account_id})
 
 
 def _held(connection: sa.Connection, actor: Account, queue_id: str) -> list[Lease]:
-    return _active(connection, sa.and_(schema.tasks.c.queue_id == queue_id, schema.leases.c.account_id == actor.id))
+    return _leases(connection, _HELD, {"this_queue": queue_id, "this_actor": actor.id})
 
 
-def _active(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Lease]:
-    leases = schema.leases
-    query = sa.select(leases).join_from(leases, schema.tasks).where(leases.c.state == "active", which)
-    return [lease_of(row) for row in connection.execute(query.order_by(leases.c.taken_at, leases.c.id)).mappings()]
+def _leases(connection: sa.Connection, query: sa.Select[Any], values: Body) -> list[Lease]:
+    return [lease_of(row) for row in connection.execute(query, values).mappings()]

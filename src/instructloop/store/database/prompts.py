@@ -15,6 +15,8 @@ from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import READING, Account, require_self
 from instructloop.store.database.texts import checked, checked_json, checked_name, text_hash
 
+_BY_ID = sa.select(schema.prompts).where(schema.prompts.c.id == sa.bindparam("this_prompt"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:
@@ -116,7 +118,7 @@ def insert_prompt(connection: sa.Connection, at: datetime, actor: Account, new: 
     row: dict[str, Any] = {"text": text, "text_hash": text_hash(text), "user_id": user, "account_id": actor.id, "created_at": at}
     row |= {"source": new.source, "kind": new.kind, "use_case": new.use_case, "consent": new.consent.version}
     row |= {"content": checked_json(new.content, "the prompt"), "may_store": True, "may_train": new.consent.train}
-    connection.execute(sa.insert(schema.prompts).values(id=prompt_id, **row))
+    connection.execute(sa.insert(schema.prompts), {"id": prompt_id, **row})
     insert_consent(connection, at, prompt_id, actor, new.consent)
     return prompt_id
 
@@ -132,7 +134,7 @@ def _is_there(connection: sa.Connection, prompt_id: str, actor: Account, text: s
 def insert_consent(connection: sa.Connection, at: datetime, prompt_id: str, actor: Account | None, consent: Consent) -> None:
     """A further word on what may be done with a prompt; the words before stay."""
     row = {"may_store": consent.store, "may_train": consent.train, "version": consent.version, "account_id": actor.id if actor else None}
-    connection.execute(sa.insert(schema.consents).values(id=new_id(), prompt_id=prompt_id, at=at, **row))
+    connection.execute(sa.insert(schema.consents), {"id": new_id(), "prompt_id": prompt_id, "at": at, **row})
 
 
 def record_generation(
@@ -226,7 +228,7 @@ def react(store: Store, actor: Account, prompt_id: str, kind: str, body: Mapping
 
 def find_prompt(connection: sa.Connection, prompt_id: str, *, generations: bool = True) -> StoredPrompt:
     """The prompt, read on a connection that is open; raises `NotFound`."""
-    row = connection.execute(sa.select(schema.prompts).where(schema.prompts.c.id == prompt_id)).mappings().first()
+    row = connection.execute(_BY_ID, {"this_prompt": prompt_id}).mappings().first()
     if row is None:
         raise _absent(prompt_id)
     return _prompt_of(row, _generations(connection, [prompt_id]).get(prompt_id, ()) if generations else ())

@@ -21,6 +21,9 @@ Mode = Literal["training", "evaluation"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
+_BY_ID = sa.select(schema.queues).where(schema.queues.c.id == sa.bindparam("this_queue"))
+
+
 class GuideUnread(Conflict):
     """The queue's guide has a version that this person has not acknowledged."""
 
@@ -139,7 +142,7 @@ def queue_named(store: Store, name: str) -> Queue | None:
 
 def find_queue(connection: sa.Connection, queue_id: str) -> Queue:
     """The queue, read on a connection that is open; raises `NotFound`."""
-    row = connection.execute(sa.select(schema.queues).where(schema.queues.c.id == queue_id)).mappings().first()
+    row = connection.execute(_BY_ID, {"this_queue": queue_id}).mappings().first()
     if row is None:
         raise NotFound(f"there is no queue {queue_id!r}", expected="the id of a queue", remedy="look at the list of queues")
     return queue_of(row)

@@ -17,6 +17,20 @@ from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, READING, Account
 from instructloop.store.database.texts import MOST_NAME, checked
 
+_TASKS = schema.tasks
+_BY_KEY = sa.select(schema.submissions).where(
+    schema.submissions.c.account_id == sa.bindparam("this_actor"), schema.submissions.c.key == sa.bindparam("this_key")
+)
+_END_LEASE = sa.update(schema.leases).where(schema.leases.c.id == sa.bindparam("this_lease")).values(state="submitted")
+_END_DRAFT = sa.delete(schema.drafts).where(schema.drafts.c.lease_id == sa.bindparam("this_lease"))
+_COUNT = sa.update(_TASKS).where(_TASKS.c.id == sa.bindparam("this_task")).values(submitted=_TASKS.c.submitted + 1)
+_END_TASK = (
+    sa.update(_TASKS)
+    .where(_TASKS.c.id == sa.bindparam("this_task"), _TASKS.c.state == "open", ~_TASKS.c.is_gold, _TASKS.c.submitted >= _TASKS.c.overlap)
+    .values(state="done")
+)
+"""Statements of every submission are made once: making one takes longer than executing it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
@@ -135,20 +149,17 @@ def _insert(
         id=new_id(), key=checked(key, "the key", most=MOST_NAME), task_id=lease.task_id, lease_id=lease.id, account_id=actor.id,
         purpose=lease.purpose, revises=revises, body=body, work={"seconds": work.seconds, "pasted": work.pasted}, guide_id=lease.guide_id, at=now,
     )  # fmt: skip
-    connection.execute(sa.insert(schema.submissions).values(**vars(submission)))
+    connection.execute(sa.insert(schema.submissions), vars(submission))
     return submission
 
 
 def _close(connection: sa.Connection, now: datetime, lease: Lease) -> None:
     """The lease ends, its draft with it, and the task if everybody asked has answered; its place on the task stays taken."""
-    leases, tasks, drafts = schema.leases, schema.tasks, schema.drafts
-    connection.execute(sa.update(leases).where(leases.c.id == lease.id).values(state="submitted", ended_at=now))
-    connection.execute(sa.delete(drafts).where(drafts.c.lease_id == lease.id))
-    if lease.purpose == "repeat":
-        return
-    connection.execute(sa.update(tasks).where(tasks.c.id == lease.task_id).values(submitted=tasks.c.submitted + 1))
-    full = tasks.c.id == lease.task_id, tasks.c.state == "open", ~tasks.c.is_gold, tasks.c.submitted >= tasks.c.overlap
-    connection.execute(sa.update(tasks).where(*full).values(state="done"))
+    connection.execute(_END_LEASE, {"this_lease": lease.id, "ended_at": now})
+    connection.execute(_END_DRAFT, {"this_lease": lease.id})
+    if lease.purpose != "repeat":
+        connection.execute(_COUNT, {"this_task": lease.task_id})
+        connection.execute(_END_TASK, {"this_task": lease.task_id})
 
 
 def _require_revising(actor: Account, old: Submission, task: LabeledTask, now: datetime) -> None:
@@ -163,9 +174,7 @@ def _require_revising(actor: Account, old: Submission, task: LabeledTask, now: d
 
 
 def _by_key(connection: sa.Connection, actor: Account, key: str) -> Submission | None:
-    submissions = schema.submissions
-    mine = submissions.c.account_id == actor.id, submissions.c.key == key
-    row = connection.execute(sa.select(submissions).where(*mine)).mappings().first()
+    row = connection.execute(_BY_KEY, {"this_actor": actor.id, "this_key": key}).mappings().first()
     return Submission(**row) if row else None
 
 

@@ -29,6 +29,12 @@ TICK = timedelta(microseconds=1)
 """By which tasks that are added together follow one another."""
 
 
+_BY_ID = sa.select(schema.tasks.c.id).where(schema.tasks.c.id == sa.bindparam("this_task"))
+_ANSWERS_BY_ID = sa.select(schema.answers.c.id).where(
+    schema.answers.c.prompt_id == sa.bindparam("this_prompt"), schema.answers.c.id.in_(sa.bindparam("these", expanding=True))
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewTask:
     """A task that is to be added to a queue."""
@@ -168,10 +174,10 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
             _check_answers(connection, queue.kind, new)
     gold = None if new.gold is None else check_body(queue.kind, new.gold, answers=new.answers, prompt_kind=new.prompt_kind)
     task_id = _task_id(queue, new)
-    if connection.execute(sa.select(schema.tasks.c.id).where(schema.tasks.c.id == task_id)).first() is None:
+    if connection.execute(_BY_ID, {"this_task": task_id}).first() is None:
         row: Body = {"queue_id": queue.id, "prompt_id": new.prompt_id, "author": author, "payload": payload, "state": "open", "gold": gold}
         row |= {"overlap": queue.settings.overlap, "is_gold": gold is not None, "position": new.position, "created_at": now}
-        connection.execute(sa.insert(schema.tasks).values(id=task_id, **row))
+        connection.execute(sa.insert(schema.tasks), {"id": task_id, **row})
     return task_id
 
 
@@ -226,8 +232,7 @@ def _unerased(connection: sa.Connection, prompt_id: str) -> StoredPrompt:
 
 
 def _check_answers(connection: sa.Connection, kind: Kind, new: NewTask) -> None:
-    answers = schema.answers
-    there = {row.id for row in connection.execute(sa.select(answers.c.id).where(answers.c.prompt_id == new.prompt_id, answers.c.id.in_(new.answers)))}
+    there = {row.id for row in connection.execute(_ANSWERS_BY_ID, {"this_prompt": new.prompt_id, "these": new.answers})}
     if missing := [answer for answer in new.answers if answer not in there]:
         raise NotFound(f"there is no answer {missing[0]!r} to {new.prompt_id!r}", expected=f"answers of the store to {kind}", remedy="store it first")
 

@@ -18,6 +18,13 @@ from instructloop.store.database.leases import Lease, find_lease
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import Account
 
+_SHOWN_PROMPT = sa.select(sa.func.coalesce(schema.prompts.c.curated_text, schema.prompts.c.text)).where(
+    schema.prompts.c.id == sa.bindparam("this_prompt")
+)
+_SHOWN_ANSWERS = sa.select(schema.answers.c.id, schema.answers.c.text).where(
+    schema.answers.c.prompt_id == sa.bindparam("this_prompt"), schema.answers.c.id.in_(sa.bindparam("shown", expanding=True))
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskView:
@@ -53,15 +60,12 @@ def view_task(store: Store, actor: Account, lease_id: str) -> TaskView:
 
 
 def _prompt(connection: sa.Connection, prompt_id: str | None) -> str | None:
-    prompts = schema.prompts
-    text = sa.func.coalesce(prompts.c.curated_text, prompts.c.text)
-    return connection.execute(sa.select(text).where(prompts.c.id == prompt_id)).scalar_one_or_none()
+    return connection.execute(_SHOWN_PROMPT, {"this_prompt": prompt_id}).scalar_one_or_none()
 
 
 def _answers(connection: sa.Connection, prompt_id: str | None, lease: Lease) -> tuple[tuple[str, str], ...]:
     if not lease.shown:
         return ()
-    answers = schema.answers
-    query = sa.select(answers.c.id, answers.c.text).where(answers.c.prompt_id == prompt_id, answers.c.id.in_(lease.shown))
-    texts = dict(connection.execute(query).all())
+    query, this = _SHOWN_ANSWERS, {"this_prompt": prompt_id, "shown": lease.shown}
+    texts = dict(connection.execute(query, this).all())
     return tuple((id_, texts[id_] or "") for id_ in lease.shown)
