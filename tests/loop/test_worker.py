@@ -194,6 +194,16 @@ def test_a_worker_that_was_thought_dead_stops_and_has_no_effect(store: Store, tm
     assert [job.result for job in list_jobs(store, None)] == [{"by": "other"}]
 
 
+def test_a_worker_in_the_background_is_stopped_too(store: Store, tmp_path: Path) -> None:
+    """A shell without job control starts what stands before `&` with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        test_a_worker_that_was_thought_dead_stops_and_has_no_effect(store, tmp_path)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def models(store: Store, tmp_path: Path) -> list[str]:
     """Two registered models, which answer differently."""

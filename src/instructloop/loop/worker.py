@@ -87,7 +87,7 @@ class Worker:
         self.told(f"{job.kind} {job.id}: begun" + (f", attempt {job.attempts}" if job.attempts > 1 else ""))
         began, heart = time.monotonic(), _Heart(self.store, job, self.lease_seconds)
         try:
-            with heart, self._alone(job):
+            with _interruptible(), heart, self._alone(job):
                 done = self.kinds[job.kind](self.store, job, self.folder)
             finish_job(self.store, job, dict(done.result), effect=done.effect)
         except (KeyboardInterrupt, Interrupted) as error:
@@ -165,6 +165,19 @@ class _Heart:
                 return
             except exc.OperationalError:  # the database is busy or away for a moment
                 continue
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """SIGINT raises `KeyboardInterrupt`, also in a process that a shell has put in the background, which starts out deaf to it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _interrupt_main_thread() -> None:
