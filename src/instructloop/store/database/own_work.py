@@ -55,13 +55,19 @@ def own_queues(store: Store, actor: Account) -> list[OwnQueue]:
         return [
             OwnQueue(
                 queue=queue,
-                left=connection.execute(sa.select(sa.func.count()).select_from(eligibility.ordinary(actor, queue).subquery())).scalar_one(),
+                left=_left(connection, actor, queue),
                 held=held.get(queue.id, 0),
                 submitted=submitted.get(queue.id, 0),
                 guide=unread_guide(connection, actor, queue),
             )
             for queue in queues
         ]
+
+
+def _left(connection: sa.Connection, actor: Account, queue: Queue) -> int:
+    """How many tasks of a queue a person may still be given."""
+    query, values = eligibility.ordinary(actor, queue)
+    return connection.execute(sa.select(sa.func.count()).select_from(query.subquery()), values).scalar_one()
 
 
 def own_work(store: Store, actor: Account, *, before: datetime | None = None, limit: int = 20) -> list[OwnWork]:
