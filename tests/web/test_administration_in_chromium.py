@@ -1,5 +1,6 @@
 """Every page of the administration in a real browser, filled by the example: no barriers, nothing sideways, nothing from elsewhere."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from browser import chromium
+from instructloop.errors import UserError
 from instructloop.loop.example.completer import NAME, ExampleCompleter
 from instructloop.loop.example.filling import Example, fill
 from instructloop.store.database import schema
+from instructloop.store.database.leases import lease_next
 from instructloop.store.database.opening import Store, open_store
 from instructloop.store.database.oversight import lease_rows
 from instructloop.store.database.roles import account_of
@@ -90,7 +93,13 @@ def test_every_page_is_without_barriers(example: tuple[Store, str, str], theme: 
 def test_several_leases_are_ticked_and_freed(example: tuple[Store, str, str]) -> None:
     store, url, password = example
     with store.reading() as connection:
-        lead = account_of(connection.execute(sa.select(schema.accounts).where(schema.accounts.c.name == "Lena")).mappings().one())
+        people = {row["name"]: account_of(row) for row in connection.execute(sa.select(schema.accounts)).mappings()}
+        queues = connection.execute(sa.select(schema.queues.c.id)).scalars().all()
+    lead = people["Lena"]
+    for name in ("Ben", "Chidi", "Dana", "Emil"):  # who holds what in the example is drawn anew each time
+        for queue in queues:
+            with contextlib.suppress(UserError):  # who has not read a guide is given nothing
+                lease_next(store, people[name], queue)
     assert len(lease_rows(store, lead)) > 1
     with chromium() as browser:
         page = browser.new_page()
