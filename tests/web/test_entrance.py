@@ -211,3 +211,18 @@ def test_a_database_that_is_away_is_told_as_such(site: Stage, monkeypatch: pytes
         assert "The database does not answer" in page.text
         api = browser.http.get("/v1/models", headers={"Authorization": "Bearer il-x"})
         assert (api.status_code, api.json()["error"]["code"], api.headers["retry-after"]) == (503, "unavailable", "2")
+
+
+def test_whoever_is_turned_away_for_the_crowd_at_their_address_has_not_failed(site: Stage) -> None:
+    limits = site.app.state.site
+    assert limits.failures_by_address.take("127.0.0.1", limits.failures_by_address.limit) == 0
+    with browsing(site) as browser:
+        for _ in range(limits.failures.limit + 1):
+            assert browser.submit("/login", name="ada", password=PASSWORD).status_code == 429
+    assert limits.failures.take("127.0.0.1 ada", limits.failures.limit) == 0
+
+
+def test_everybody_begins_where_their_work_is(site: Stage) -> None:
+    for name, start in (("labeler", "/labeling"), ("ada", "/playground"), ("lead", "/playground")):
+        with browsing(site, name) as browser:
+            assert browser.http.get("/", follow_redirects=False).headers["location"] == start

@@ -115,9 +115,11 @@ class _Attempt:
         self._limits = ((site.failures, f"{address} {name}"), (site.failures_by_address, address), (site.failures_by_name, name))
 
     def count(self) -> None:
-        """`Refusal` 429 where one of the limits is reached."""
-        for limit, counted in self._limits:
+        """`Refusal` 429 where one of the limits is reached; no password was looked at then, so none of them counts it."""
+        for place, (limit, counted) in enumerate(self._limits):
             if wait := limit.take(counted):
+                for earlier, name in self._limits[:place]:
+                    earlier.give_back(name)
                 raise Refusal(429, "wait", retry_after=wait, seconds=math.ceil(wait))
 
     def succeeded(self) -> None:
