@@ -314,32 +314,3 @@ def test_a_new_guide_is_read_before_the_next_task(place: tuple[Stage, str], brow
         press(page, "Control+Enter")
         page.wait_for_selector("#none:not([hidden])")
     assert [submission.guide_id for submission in submissions(site)] == [first.id, first.id, second.id]
-
-
-MEASURE = """() => {
-  window.painted = [];
-  let began = 0;
-  document.addEventListener("keydown", (event) => { if (event.key === "Enter") began = performance.now(); }, true);
-  new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => painted.push(performance.now() - began), 0)))
-    .observe(document.getElementById("asked-text"), { childList: true });
-}"""
-
-
-@pytest.mark.slow
-def test_the_next_task_is_painted_within_200_ms(place: tuple[Stage, str], browser: Any) -> None:
-    site, url = place
-    queue = queue_of(site, "ranking")
-    judged(site, queue, 12, num_answers=9, texts=("A long answer with many words. " * 270,))
-    with opened(browser) as page:
-        log_in(page, url)
-        work_at(page, url, queue)
-        page.evaluate(MEASURE)
-        for _ in range(11):
-            press(page, "4 Control+Enter " * 9)
-            press(page, "1 j " * 9)
-            page.wait_for_timeout(700)  # the next task is fetched ahead, the draft is saved
-            press(page, "Control+Enter")
-            submitted(page)
-        painted = sorted(page.evaluate("painted"))
-    print(f"from the key to the next task's paint: median {painted[5]:.0f} ms, slowest {painted[-1]:.0f} ms of {len(painted)}")
-    assert painted[5] < 200
