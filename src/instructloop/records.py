@@ -5,16 +5,13 @@ snapshot). `to_json` and `from_json` are inverse to each other; unknown or missi
 """
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, ClassVar, Literal, NamedTuple, Self, Union, cast, get_args, get_origin
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from instructloop.errors import DataError
-
-SCHEMA_VERSION = 1
+from instructloop.reading import SCHEMA_VERSION, build
 
 Source = Literal["playground", "labeler", "import"]
 PromptKind = Literal["plain", "few_shot", "user_based"]
@@ -234,28 +231,6 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 
 
-def build(cls: type[Any], row: object, where: str) -> Any:
-    """The dataclass `cls` from a JSON object; `where` names it in the `DataError` of an unknown, missing or mistyped key."""
-    if not isinstance(row, Mapping):
-        raise _mistyped(where, row, "a JSON object")
-    row = cast(Mapping[str, Any], row)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    if unknown := sorted(set(row) - set(fields)):
-        raise DataError(f"{where} has the unknown key {unknown[0]!r}", expected=f"some of {', '.join(fields)}", remedy="remove or rename it")
-    hints = typing.get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for name, f in fields.items():
-        if name in row:
-            values[name] = _parse(hints[name], row[name], f"{where}.{name}")
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise DataError(f"{where} lacks the key {name!r}", expected=f"the keys {', '.join(fields)}", remedy="add it")
-    if values.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
-        raise DataError(
-            f"{where} has schema {values['schema']}", expected=f"schema {SCHEMA_VERSION}", remedy="upgrade instructloop, or convert the file"
-        )
-    return cls(**values)
-
-
 def _answer_ids(completions: tuple[Completion, ...], whose: str) -> list[str]:
     """The ids of K answers; raises `DataError` unless K is 2 to 9 and no id comes twice."""
     ids = [completion.id for completion in completions]
@@ -264,54 +239,3 @@ def _answer_ids(completions: tuple[Completion, ...], whose: str) -> list[str]:
     if len(set(ids)) < len(ids):
         raise DataError(f"{whose} holds the answers {ids}", expected="every answer id once", remedy="rename or drop the repeated ones")
     return ids
-
-
-def _parse(hint: Any, value: Any, where: str) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return build(cast(type[Any], hint), value, where)
-    if origin in (Union, types.UnionType):
-        return _parse_union(args, value, where)
-    if origin is Literal:
-        if value not in args:
-            raise _mistyped(where, value, f"one of {', '.join(map(repr, args))}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise _mistyped(where, value, "a list")
-        return tuple(_parse(args[0], item, f"{where}[{i}]") for i, item in enumerate(cast(Sequence[Any], value)))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise _mistyped(where, value, "a JSON object")
-        return {str(key): _parse(args[1], item, f"{where}[{key!r}]") for key, item in cast(Mapping[Any, Any], value).items()}
-    return _parse_scalar(hint, value, where)
-
-
-def _parse_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
-    failures: list[DataError] = []
-    for option in options:
-        try:
-            return _parse(option, value, where)
-        except DataError as error:
-            failures.append(error)
-    raise failures[0]
-
-
-def _parse_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is Any:
-        return value
-    if hint is type(None):
-        if value is not None:
-            raise _mistyped(where, value, "null")
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and is_number:
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise _mistyped(where, value, f"a value of type {hint.__name__}")
-    return value
-
-
-def _mistyped(where: str, value: object, expected: str) -> DataError:
-    shown = repr(value)
-    return DataError(f"{where} is {shown if len(shown) <= 80 else shown[:77] + '...'}", expected=expected, remedy="correct the value")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,16 +45,15 @@ def test_b2_padding_stands_after_the_end_and_nowhere_else(texts: list[tuple[str,
         assert TOKENIZER.pad_id not in tokens[: len(example)]
 
 
-@given(st.lists(TRICKY, min_size=2, max_size=5))
-def test_b2_the_score_is_read_at_the_end_token(answers: list[str]) -> None:
+@given(st.lists(TRICKY, min_size=2, max_size=5), st.integers(0, 60))
+def test_b2_the_score_is_read_at_the_end_token(answers: list[str], row_length: int) -> None:
     completions = tuple(Completion(id=str(n), prompt_id="p", text=answer) for n, answer in enumerate(answers))
     groups = tuple((completion.id,) for completion in completions)
     ranking = Ranking(prompt=Prompt(id="p", text="?", user_id="u"), completions=completions, groups=groups, labeler_id="l")
     items, _ = load_rankings([ranking], TOKENIZER, Text())
-    batch = collate_rankings(items, pad_id=TOKENIZER.pad_id)
-    at_end = batch.tokens_NT.gather(1, batch.length_N[:, None] - 1)
-    assert (at_end == TOKENIZER.end_id).all()
-    assert ((batch.tokens_NT == TOKENIZER.pad_id).sum(1) == batch.tokens_NT.shape[1] - batch.length_N).all()
+    batch = collate_rankings(items, pad_id=TOKENIZER.pad_id, row_length=row_length)
+    assert (batch.tokens_BT[batch.row_N, batch.end_N] == TOKENIZER.end_id).all()
+    assert torch.equal(batch.tokens_BT == TOKENIZER.pad_id, batch.answer_BT == -1)
 
 
 @needs_shared

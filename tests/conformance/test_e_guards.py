@@ -110,7 +110,7 @@ def spoiled(function: Callable[..., Tensor], at_call: int) -> Callable[..., Tens
     [
         ("pretrain", language, "target_nll", ("loss", "tokens_BT")),
         ("sft", language, "target_nll", ("loss", "tokens_BT")),
-        ("reward", step2_reward, "scores", ("score_N", "tokens_NT")),
+        ("reward", step2_reward, "scores", ("score_N", "tokens_BT")),
     ],
 )
 def test_every_step_stops_and_keeps_the_batch(

@@ -1,5 +1,6 @@
 """Rankings: one row per answer, one index pair per comparison, and lengths never change a rank."""
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,15 +65,38 @@ def test_sampled_ids_are_used_as_they_are() -> None:
     assert [ids[2:] for ids in item.answers] == [(70, 71, 72), tuple(TOKENIZER.encode("y"))]
 
 
-def test_a_batch_points_at_its_rows() -> None:
+def test_a_batch_points_at_its_answers() -> None:
     items, _ = load_rankings([ranking(["x", "yy", "z"], [1, 1, 2]), ranking(["u", "v"], [2, 1], prompt="qq")], TOKENIZER, TEXT)
     batch = collate_rankings(items, pad_id=TOKENIZER.pad_id)
-    rows = [answer for item in items for answer in item.answers]
-    assert batch.length_N.tolist() == [4, 5, 4, 5, 5]
-    for tokens, length, row in zip(batch.tokens_NT, batch.length_N, rows, strict=True):
-        assert tuple(tokens[:length].tolist()) == row
-        assert set(tokens[length:].tolist()) <= {TOKENIZER.pad_id}
+    assert batch.row_N.tolist() == [0, 1, 2, 3, 4]
+    assert batch.end_N.tolist() == [3, 4, 3, 4, 4]
     assert list(zip(batch.winner_P.tolist(), batch.loser_P.tolist(), batch.prompt_P.tolist(), strict=True)) == [(0, 2, 0), (1, 2, 0), (4, 3, 1)]
+    assert batch.mask_4d is None
+
+
+@given(st.lists(st.lists(st.text("abc", min_size=1, max_size=7), min_size=2, max_size=9), min_size=1, max_size=4), st.integers(0, 40))
+def test_an_answer_sees_its_prompt_and_itself_as_if_it_stood_alone(prompts: list[list[str]], row_length: int) -> None:
+    rankings = [ranking(answers, [*range(1, len(answers) + 1)], prompt="p" * (1 + place)) for place, answers in enumerate(prompts)]
+    items, _ = load_rankings(rankings, TOKENIZER, TEXT)
+    batch = collate_rankings(items, pad_id=TOKENIZER.pad_id, row_length=row_length)
+    tokens = batch.tokens_BT.shape[1]
+    mask_BTT = (
+        torch.ones(tokens, tokens, dtype=torch.bool).tril().expand(len(batch.tokens_BT), -1, -1) if batch.mask_4d is None else batch.mask_4d[:, 0]
+    )
+    for row, end, answer in zip(batch.row_N, batch.end_N, (answer for item in items for answer in item.answers), strict=True):
+        seen = mask_BTT[row, end]
+        assert tuple(batch.tokens_BT[row, seen].tolist()) == answer
+        assert batch.position_BT[row, seen].tolist() == [*range(len(answer))]
+    assert tokens <= max(row_length, *(len(answer) for item in items for answer in item.answers))
+
+
+def test_a_row_holds_as_many_answers_as_fit() -> None:
+    items, _ = load_rankings([ranking(["xx", "yy", "zz"], [1, 2, 3])], TOKENIZER, TEXT)
+    prompt, own = items[0].prompt_length, len(items[0].answers[0]) - items[0].prompt_length
+    rows = {
+        row_length: collate_rankings(items, pad_id=1, row_length=row_length).row_N.tolist() for row_length in (0, prompt + 2 * own, prompt + 3 * own)
+    }
+    assert list(rows.values()) == [[0, 1, 2], [0, 0, 1], [0, 0, 0]]
 
 
 def test_a_batch_without_pairs_is_empty_of_them() -> None:

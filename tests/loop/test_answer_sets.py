@@ -83,20 +83,20 @@ def test_a_record_holds_all_that_is_needed_to_draw_its_answer_again(asked: Asked
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
 def test_interrupted_and_gone_on_with_gives_the_same_bytes(asked: Asked, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     monkeypatch.setattr(answer_sets, "CHUNK", 8)
-    straight = sample_answer_sets(replace(asked, out=asked.out.with_name(f"straight{suffix}")))
+    straight = sample_answer_sets(replace(asked, out=asked.out.with_name(f"straight{suffix}")), slots=8)
     stopped = replace(asked, out=asked.out.with_name(f"stopped{suffix}"))
     monkeypatch.setattr(answer_sets, "answer_chunk", interrupted_after(2))
     with pytest.raises(Interrupted, match="after 16 of 40 prompts"):
-        sample_answer_sets(stopped)
+        sample_answer_sets(stopped, slots=8)
     assert not stopped.out.exists()
     with open(f"{stopped.out}.partial", "ab") as partial:
         partial.write(b'{"prompt": {"id": "half a li')
     monkeypatch.undo()
     monkeypatch.setattr(answer_sets, "CHUNK", 8)
-    assert sample_answer_sets(stopped).read_bytes() == straight.read_bytes()
+    assert sample_answer_sets(stopped, slots=8).read_bytes() == straight.read_bytes()
     assert not Path(f"{stopped.out}.partial").exists()
     with pytest.raises(RunFinished):
-        sample_answer_sets(stopped)
+        sample_answer_sets(stopped, slots=8)
 
 
 def interrupted_after(chunks: int) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from transformers import FalconMambaConfig, FalconMambaForCausalLM, GPT2Config, 
 
 from instructloop.errors import CheckpointError, ConfigError, DataError, LawBroken
 from instructloop.protocols import Sampling
+from instructloop.rollout.decoder import RowDecoder
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.probe import probe_parity
 from tiny_models import PAD_ID, tiny
@@ -29,6 +30,19 @@ def test_rows_can_be_dropped_reordered_and_repeated_between_steps() -> None:
         decoder.step(torch.tensor(ids))
         rows = [[*rows[i], id_] for i, id_ in zip(kept, ids, strict=True)]
         torch.testing.assert_close(decoder.logits_BV, next_logits(rows))
+
+
+def test_a_prompt_that_comes_again_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[5, 6, 7], [8, 9], [5, 6, 7], [5, 6, 7], [8, 9]]
+    read: list[torch.Size] = []
+    forward = RowDecoder._forward
+    monkeypatch.setattr(RowDecoder, "_forward", lambda self, tokens, *given: [read.append(tokens.shape), forward(self, tokens, *given)][1])
+    decoder = ENGINE.start(rows, room=2)
+    assert read == [(2, 3)]
+    torch.testing.assert_close(decoder.logits_BV, next_logits(rows))
+    ids = [11, 12, 13, 14, 15]
+    decoder.step(torch.tensor(ids))
+    torch.testing.assert_close(decoder.logits_BV, next_logits([[*row, id_] for row, id_ in zip(rows, ids, strict=True)]))
 
 
 def test_what_does_not_fit_the_context_is_refused_with_what_would() -> None:

@@ -1,6 +1,6 @@
 """Comparisons: rankings become token ids and pairs, all answers of a prompt in one batch element (paper §3.5, law C6).
 
-Shapes: N answers of the batch, T tokens of an answer with its prompt, P pairs.
+Shapes: N answers of the batch, B rows of T tokens, P pairs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +36,11 @@ class RankedPrompt:
         """Number of answers."""
         return len(self.answers)
 
+    @property
+    def tokens(self) -> int:
+        """Of the prompt and of all answers to it."""
+        return self.prompt_length + sum(len(answer) - self.prompt_length for answer in self.answers)
+
     def single_pairs(self) -> "list[RankedPrompt]":
         """Each pair as a ranking of its own: the practice the paper shows to overfit [§3.5]."""
         return [
@@ -46,17 +51,35 @@ class RankedPrompt:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonBatch:
-    """The answers of several prompts, padded on the right, and the pairs among them."""
+    """The answers of several prompts in rows padded on the right, and the pairs among them.
 
-    tokens_NT: Tensor
-    length_N: Tensor
-    """Tokens of each answer with its prompt: the score is read at length − 1."""
+    A row is a prompt and one or more of its answers, none of which sees another: what the answers have in common is read once.
+    """
+
+    tokens_BT: Tensor
+    position_BT: Tensor
+    """The place of a token in its prompt and answer, as if the answer stood alone."""
+    answer_BT: Tensor
+    """Which answer of the row, from 1, a token belongs to; 0 for the prompt, −1 for padding."""
+    row_N: Tensor
+    """The row that holds an answer."""
+    end_N: Tensor
+    """The place of an answer's last token in its row: there the score is read."""
     winner_P: Tensor
-    """Row of the better answer of each pair."""
+    """Number of the better answer of each pair."""
     loser_P: Tensor
-    """Row of the worse one."""
+    """Number of the worse one."""
     prompt_P: Tensor
     """Which prompt of the batch, from 0, a pair belongs to."""
+
+    @property
+    def mask_4d(self) -> Tensor | None:
+        """True where a token may look, [B, 1, T, T]: back into the prompt and its own answer. None where rows have one answer each."""
+        answer_BT = self.answer_BT
+        if int(answer_BT.max()) <= 1:
+            return None
+        own_BTT = (answer_BT[:, :, None] == answer_BT[:, None, :]) | (answer_BT[:, None, :] == 0)
+        return (own_BTT & torch.ones_like(own_BTT[0]).tril())[:, None]
 
 
 def load_rankings(records: Iterable[Ranking], tokenizer: Tokenizer, text: Text) -> tuple[list[RankedPrompt], Dropped]:
@@ -87,19 +110,52 @@ def load_rankings(records: Iterable[Ranking], tokenizer: Tokenizer, text: Text) 
     return ranked, counts
 
 
-def collate_rankings(items: Sequence[RankedPrompt], *, pad_id: int) -> ComparisonBatch:
-    """All answers of all items as rows, in order."""
-    rows = [answer for item in items for answer in item.answers]
-    tokens_NT = torch.full((len(rows), max(map(len, rows))), pad_id)
-    for n, row in enumerate(rows):
-        tokens_NT[n, : len(row)] = torch.tensor(row)
+def collate_rankings(items: Sequence[RankedPrompt], *, pad_id: int, row_length: int = 0) -> ComparisonBatch:
+    """All answers of all items, numbered in order: as many of a prompt in one row as `row_length` tokens hold, and at least one."""
+    rows = [row for item in items for row in _rows(item, row_length)]
+    shape = len(rows), max(len(row.tokens) for row in rows)
+    tokens_BT, position_BT, answer_BT = torch.full(shape, pad_id), torch.zeros(shape, dtype=torch.int64), torch.full(shape, -1)
+    for b, row in enumerate(rows):
+        place = slice(len(row.tokens))
+        tokens_BT[b, place], position_BT[b, place], answer_BT[b, place] = map(torch.tensor, (row.tokens, row.positions, row.answers))
     pairs: list[tuple[int, int, int]] = []
     first = 0
     for prompt, item in enumerate(items):
         pairs += [(first + winner, first + loser, prompt) for winner, loser in item.pairs]
         first += item.k
+    row_N, end_N = torch.tensor([(b, end) for b, row in enumerate(rows) for end in row.ends]).unbind(1)
     winner_P, loser_P, prompt_P = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 3).unbind(1)
-    return ComparisonBatch(tokens_NT, torch.tensor([len(row) for row in rows]), winner_P, loser_P, prompt_P)
+    return ComparisonBatch(tokens_BT, position_BT, answer_BT, row_N, end_N, winner_P, loser_P, prompt_P)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A prompt and some of its answers, token by token."""
+
+    tokens: list[int]
+    positions: list[int]
+    answers: list[int]
+    ends: list[int]
+    """The place of each answer's last token."""
+
+    def append(self, item: RankedPrompt, answer: Sequence[int]) -> None:
+        """Put an answer, with its prompt before it, behind what is there; the prompt is left out."""
+        own = answer[item.prompt_length :]
+        self.tokens.extend(own)
+        self.positions.extend(range(item.prompt_length, len(answer)))
+        self.answers.extend([len(self.ends) + 1] * len(own))
+        self.ends.append(len(self.tokens) - 1)
+
+
+def _rows(item: RankedPrompt, row_length: int) -> list[_Row]:
+    """A new row wherever the next answer does not fit."""
+    rows: list[_Row] = []
+    length = item.prompt_length
+    for answer in item.answers:
+        if not rows or len(rows[-1].tokens) + len(answer) - length > row_length:
+            rows.append(_Row(list(answer[:length]), list(range(length)), [0] * length, []))
+        rows[-1].append(item, answer)
+    return rows
 
 
 def _ranked_prompt(record: Ranking, prompt_ids: tuple[int, ...], answers: Sequence[tuple[int, ...]], kept: Sequence[int]) -> RankedPrompt:

@@ -119,14 +119,17 @@ def _weighted(words: Sequence[str], weight_F: Floats) -> BagOfWords:
 def fit_bradley_terry(difference_PF: Floats, *, l2: float, start_F: Floats | None = None) -> Floats:
     """Weights [F] of the regularised logistic model "the first of each pair wins", by Newton's method with halved steps.
 
-    The loss is strictly convex: `start_F`, zeros unless given, decides how soon the weights are found and not which.
+    The loss is strictly convex: `start_F`, zeros unless given, decides how soon the weights are found and not which; neither does the
+    curvature, whose products are float32, the greater part of the work.
     """
+    single_PF = difference_PF.astype(np.float32)
     weight_F = np.zeros(difference_PF.shape[1]) if start_F is None else start_F
     loss = _loss(weight_F, difference_PF, l2)
     for _ in range(_NEWTON_STEPS):
         lose_P = 1 / (1 + np.exp(difference_PF @ weight_F))
         gradient_F = l2 * weight_F - difference_PF.T @ lose_P
-        curvature_FF = (difference_PF * (lose_P * (1 - lose_P))[:, None]).T @ difference_PF + l2 * np.eye(len(weight_F))
+        weighted_PF = single_PF * (lose_P * (1 - lose_P)).astype(np.float32)[:, None]
+        curvature_FF = (weighted_PF.T @ single_PF).astype(np.float64) + l2 * np.eye(len(weight_F))
         step_F = np.linalg.solve(curvature_FF, gradient_F)
         scale = 1.0
         while (new_loss := _loss(weight_F - scale * step_F, difference_PF, l2)) > loss and scale > _SMALLEST_DECREASE:

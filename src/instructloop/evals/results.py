@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from instructloop.errors import DataError
 from instructloop.evals.statistics import Interval
-from instructloop.records import build
+from instructloop.reading import build
 
 MODEL_NAMES = {"base": "base", "base_prompted": "prompted base", "sft": "SFT", "ppo": "PPO", "ppo_ptx": "PPO-ptx"}
 """Name in `results.json` -> name that people read, from the weakest to the strongest of the paper's Figure 1."""

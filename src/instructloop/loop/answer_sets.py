@@ -36,7 +36,8 @@ from instructloop.text.rendering import render_prompt
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer
 
 CHUNK = 64
-"""Prompts answered between two writes: what a kill can cost."""
+"""Prompts answered between two writes, at least: what a kill can cost. As many as there are slots where those are more, since answers
+that were there already are drawn anew by few rows at a time."""
 ATTEMPTS = 8
 """Rounds of drawing, each in place of answers that were there already."""
 FEWER = "with fewer answers than asked"
@@ -130,12 +131,12 @@ def sample_answer_sets(asked: Asked, *, slots: int = 64) -> Path:
     provenance, prompts = _read_prompts(asked)
     models = [replace(model, path=weights_source(model.path, asked.weights)) for model in asked.models]
     known = [Known(model, model_identity(model.path), _text_of(model, asked)) for model in models]
-    file = open_growing(asked.out, _settings(asked, provenance, known))
+    file, step = open_growing(asked.out, _settings(asked, provenance, known)), max(CHUNK, slots)
     respondents = [_load(model, asked.answering, slots=slots) for model in known]
     counts = Counter(file.counts)
     with Progress("sample", total=len(prompts), done=file.done) as progress:
-        for start in range(file.done, len(prompts), CHUNK):
-            chunk = prompts[start : start + CHUNK]
+        for start in range(file.done, len(prompts), step):
+            chunk = prompts[start : start + step]
             with _saying_how_to_go_on(done=start, total=len(prompts)):
                 sets, counted = answer_chunk(chunk, respondents, asked, provenance)
             counts.update(counted)

@@ -68,7 +68,8 @@ class Judged:
 
 def judge_models(world: SmallWorld, trained: Trained, pool: int) -> Judged:
     """One answer of each model to each test prompt of a pool, at temperature 1, judged by people who trained none of it."""
-    prompts, people = evaluation_prompts(pool, world.sizes.test_prompts), labelers(EVALUATION_LABELERS, world.seed)
+    drawn = evaluation_prompts(pool, max(world.sizes.test_prompts, world.sizes.compared))  # fewer are the first of more
+    prompts, people = drawn[: world.sizes.test_prompts], labelers(EVALUATION_LABELERS, world.seed)
     loaded = {name: Respondent.load(getattr(trained, name), world.config) for name in MODEL_NAMES if name != "base_prompted"}
     reward = load_reward(trained.reward, loaded["sft"])
     print(f"answers of five models to {len(prompts)} test prompts")
@@ -84,7 +85,7 @@ def judge_models(world: SmallWorld, trained: Trained, pool: int) -> Judged:
         for name, given in answered.items()
     }
     print(f"the reward model on four answers to each of {world.sizes.compared} prompts")
-    trial = _trial(world, trained.sft, evaluation_prompts(pool, world.sizes.compared), loaded["sft"], reward)
+    trial = _trial(world, trained.sft, drawn[: world.sizes.compared], loaded["sft"], reward)
     return Judged(
         prompts=prompts, people=people, answered=answered, behaviours=behaviours, models=ModelResults(**models), paired=paired_losses(losses),
         trial=trial, base_parameters=sum(weight.numel() for weight in loaded["base"].policy.parameters()),

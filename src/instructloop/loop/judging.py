@@ -165,12 +165,13 @@ def text_loss(respondent: Respondent, documents: Iterable[Document]) -> TextLoss
     """The loss of a policy on whole documents, the end token of the one before each standing first."""
     tokenizer, cfg = respondent.tokenizer, respondent.config
     rows = [(tokenizer.end_id, *tokenizer.encode(document.text), tokenizer.end_id)[: cfg.pretrain.shape.context] for document in documents]
-    rendered = [Rendered(ids, (False, *[True] * (len(ids) - 1))) for ids in rows]
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # like lengths pass together: less padding
+    rendered = [Rendered(rows[number], (False, *[True] * (len(rows[number]) - 1))) for number in order]
     parts = [
         target_nll(respondent.policy, collate(rendered[start : start + cfg.run.micro_batch], pad_id=tokenizer.pad_id), cfg.run).double().cpu()
         for start in range(0, len(rendered), cfg.run.micro_batch)
     ]
-    return TextLoss(torch.cat(parts).numpy(), [number for number, ids in enumerate(rows) for _ in ids[1:]])
+    return TextLoss(torch.cat(parts).numpy(), [number for number in order for _ in rows[number][1:]])
 
 
 def _answers(rollout: Rollout) -> list[list[int]]:

@@ -17,7 +17,8 @@ from instructloop.evals.report.inputs import Calibration, RewardInputs
 from instructloop.evals.results import RewardModelResult
 from instructloop.evals.reward_report import calibration
 from instructloop.evals.statistics import Interval, bootstrap_mean, pair_hits
-from instructloop.records import AnswerSet, Ranking, build
+from instructloop.reading import build
+from instructloop.records import AnswerSet, Ranking
 from instructloop.store.snapshots import read_split
 
 LIKES = Callable[[str, str], float]

@@ -23,6 +23,7 @@ from instructloop.algo.language import projected_logprobs
 from instructloop.algo.seeds import derive
 from instructloop.config import ModelShape, Precision
 from instructloop.errors import CheckpointError
+from instructloop.model.attention import use_fused_attention
 from instructloop.model.dropout import dropout_off
 from instructloop.model.pretrained import Weights, fit_vocabulary, load_weights, master_dtype, open_config, vocabulary_rows, weights_source
 from instructloop.text.tokenizer import Tokenizer
@@ -129,6 +130,7 @@ def new_policy(shape: ModelShape, tokenizer: Tokenizer, seed: int, dtype: torch.
         for name, parameter in model.named_parameters():
             if name.endswith(writers):
                 parameter.mul_((2 * shape.layers) ** -0.5)
+    use_fused_attention(model)
     return model.to(dtype).eval()
 
 

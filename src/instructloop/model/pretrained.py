@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import (
 
 from instructloop.config import Precision
 from instructloop.errors import CheckpointError, first_line
+from instructloop.model.attention import use_fused_attention
 from instructloop.model.silence import quietly
 from instructloop.text.tokenizer import Tokenizer
 
@@ -93,6 +94,7 @@ def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: 
             remedy="give a policy where a policy is asked for and a reward model where a reward model is",
         )
     _align(model)
+    use_fused_attention(model)
     return model.eval()
 
 

@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from instructloop.algo.seeds import generator
 from instructloop.config import Precision
 from instructloop.errors import CheckpointError
+from instructloop.model.attention import use_fused_attention
 from instructloop.model.dropout import dropout_off
 from instructloop.model.policy import hidden_states
 from instructloop.model.pretrained import Weights, fit_vocabulary, load_weights, master_dtype, open_config, require_classifier, weights_source
@@ -52,6 +53,12 @@ class ScalarModel(nn.Module):
     def scores_at_end(self, tokens_NT: Tensor, length_N: Tensor) -> Tensor:
         """The score of each answer [N], read at its last token; rows are padded on the right and `length_N` long."""
         return self.read(self.end_states(tokens_NT, length_N))
+
+    def scores_in_rows(
+        self, tokens_BT: Tensor, row_N: Tensor, end_N: Tensor, *, position_BT: Tensor | None = None, mask_4d: Tensor | None = None
+    ) -> Tensor:
+        """The score of each answer [N], read at the token `end_N` of the row that holds it; packing as in `policy.hidden_states`."""
+        return self.read(hidden_states(self.classifier, tokens_BT, position_BT=position_BT, mask_4d=mask_4d)[row_N, end_N])
 
     def end_states(self, tokens_NT: Tensor, length_N: Tensor) -> Tensor:
         """The hidden state at the last token of each row [N, D]: what a score is read from."""
@@ -93,6 +100,7 @@ def scalar_from_policy(policy: PreTrainedModel, tokenizer: Tokenizer, seed: int)
     with torch.no_grad():
         classifier.score.weight.copy_(head_1D)
     dropout_off(classifier)
+    use_fused_attention(classifier)
     return ScalarModel(classifier.to(policy.device).eval()).eval()
 
 

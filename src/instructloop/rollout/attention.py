@@ -9,9 +9,9 @@ B rows, H heads, G key/value heads, T query tokens, C columns of the cache, D he
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from instructloop.errors import CheckpointError
+from instructloop.model.attention import fused_attention
 
 ENGINE_ATTENTION = "instructloop_engine"
 
@@ -43,7 +43,7 @@ def engine_attention(
     A single token on a CPU is computed in float32 at least, which is also faster there than 16 bits.
     """
     if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)  # pyright: ignore[reportArgumentType]
+        return fused_attention(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     rows, heads, _, width = query.shape
     wide = torch.promote_types(query.dtype, torch.float32)
     query_BGQD = query.reshape(rows, key.shape[1], -1, width).to(wide)

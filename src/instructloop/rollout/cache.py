@@ -60,8 +60,8 @@ class RowCacheLayer(CacheLayerMixin):
             keys[:, :, :tokens], values[:, :, :tokens] = key_states, value_states
             return key_states, value_states
         row_B = torch.arange(len(key_states), device=key_states.device)
-        keys[row_B, :, self.columns.write_B] = key_states[:, :, 0]
-        values[row_B, :, self.columns.write_B] = value_states[:, :, 0]
+        keys[row_B, :, self.columns.write_B] = key_states[:, :, 0].to(keys.dtype)
+        values[row_B, :, self.columns.write_B] = value_states[:, :, 0].to(values.dtype)
         return keys[:, :, :extent], values[:, :, :extent]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -103,7 +103,12 @@ class RowCacheLayer(CacheLayerMixin):
 
     def _room(self, states: Tensor) -> Tensor:
         rows, heads, _, width = states.shape
-        return states.new_zeros(rows, heads, self.columns.capacity, width)
+        return states.new_zeros(rows, heads, self.columns.capacity, width, dtype=_kept_as(states))
+
+
+def _kept_as(states: Tensor) -> torch.dtype:
+    """float32 at least on a CPU, in which `attention.py` computes there: 16 bits would be widened anew for every token."""
+    return torch.promote_types(states.dtype, torch.float32) if states.device.type == "cpu" else states.dtype
 
 
 class RowCache(Cache):

@@ -23,14 +23,17 @@ class RowDecoder:
 
     @classmethod
     def start(cls, model: PreTrainedModel, prompts: Sequence[Sequence[int]], *, room: int, pad_id: int) -> Self:
-        """Read the prompts, right-padded, and leave `room` for that many further tokens in every row."""
-        lengths = [len(prompt) for prompt in prompts]
+        """Read the prompts, right-padded, and leave `room` for that many further tokens in every row; a prompt that comes again is read once."""
+        place_of = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        lengths = [len(prompt) for prompt in place_of]
         longest = max(lengths)
-        padded = [[*prompt, *[pad_id] * (longest - len(prompt))] for prompt in prompts]
+        padded = [[*prompt, *[pad_id] * (longest - len(prompt))] for prompt in place_of]
         length_B = torch.tensor(lengths, device=model.device)
         columns = Columns(capacity=longest + room, write_B=torch.zeros_like(length_B), extent=longest)
         decoder = cls(model, RowCache(layers=model.config.get_text_config().num_hidden_layers, columns=columns), length_B)
         decoder._read_prompts(torch.tensor(padded, device=model.device))
+        if len(place_of) < len(prompts):
+            decoder.keep(torch.tensor([place_of[tuple(prompt)] for prompt in prompts], device=model.device))
         return decoder
 
     @classmethod

@@ -1,10 +1,10 @@
 """Step 2: a reward model from rankings of K answers (InstructGPT §3.5, App. C.2).
 
-All answers of a prompt and all of their pairs are one batch element: K forward passes instead of C(K,2) pairs, and no
-answer is trained on more often than the pass over the data says. Afterwards a bias makes the labelers' own
-demonstrations score 0 on average.
+All answers of a prompt and all of their pairs are one batch element: each answer is read once instead of once for each of its
+pairs, and the prompt once for as many answers as a row holds. No answer is trained on more often than the pass over the data
+says. Afterwards a bias makes the labelers' own demonstrations score 0 on average.
 
-Shapes: N answers in a batch, T tokens of a row, P pairs.
+Shapes: N answers in a batch, P pairs.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from instructloop.algo.ranking import pair_losses, pair_weights
 from instructloop.config import Config, Reward
-from instructloop.data.comparisons import RankedPrompt, collate_rankings, load_rankings
+from instructloop.data.comparisons import ComparisonBatch, RankedPrompt, collate_rankings, load_rankings
 from instructloop.data.demonstrations import load_demonstrations
 from instructloop.data.order import rows_of_update, updates_per_epoch
 from instructloop.errors import DataError, LawBroken
@@ -140,12 +140,10 @@ def reward_update(reward: ScalarModel, optimizer: torch.optim.Optimizer, plan: P
     times: dict[str, float] = {}
     loss = correct = 0.0
     with timed(times, "update"):
-        items = sorted(plan.rows(update), key=lambda item: max(map(len, item.answers)))  # like lengths pass together: less padding
+        items = sorted(plan.rows(update), key=lambda item: item.tokens)  # like lengths pass together: less padding
         pairs = sum(len(item.pairs) for item in items)
         for part in micro_batches(items, plan.config.run.micro_batch):
-            batch = collate_rankings(part, pad_id=plan.pad_id)
-            score_N = scores(reward, batch.tokens_NT, batch.length_N, plan.config)
-            require_finite(vars(batch), score_N=score_N)
+            batch, score_N = scored(reward, part, plan.config, pad_id=plan.pad_id)
             loss_P = pair_losses(score_N, batch.winner_P, batch.loser_P)
             weight_P = pair_weights(batch.prompt_P, weight=plan.cfg.weight, prompts=len(items), pairs=pairs).to(loss_P)
             part_loss = (weight_P * loss_P).sum()
@@ -172,10 +170,20 @@ def micro_batches(items: Sequence[RankedPrompt], size: int) -> list[list[RankedP
     return parts
 
 
-def scores(reward: ScalarModel, tokens_NT: Tensor, length_N: Tensor, config: Config) -> Tensor:
-    """The score of each answer, read at its last token, float32 [N]."""
+def scored(reward: ScalarModel, items: Sequence[RankedPrompt], config: Config, *, pad_id: int) -> tuple[ComparisonBatch, Tensor]:
+    """The items as a batch, and the score of each answer, read at its last token, float32 [N]; raises `NotFinite` for no number (law E1)."""
+    batch = collate_rankings(items, pad_id=pad_id, row_length=config.text.context if config.reward.share_prompts else 0)
+    score_N = scores(reward, batch, config)
+    require_finite(vars(batch), score_N=score_N)
+    return batch, score_N
+
+
+def scores(reward: ScalarModel, batch: ComparisonBatch, config: Config) -> Tensor:
+    """The score of each answer of a batch [N]."""
+    mask_4d = batch.mask_4d
+    apart = {} if mask_4d is None else {"mask_4d": mask_4d.to(device()), "position_BT": batch.position_BT.to(device())}
     with autocast(config.run.precision, device()):
-        return reward.scores_at_end(tokens_NT.to(device()), length_N.to(device())).cpu()
+        return reward.scores_in_rows(batch.tokens_BT.to(device()), batch.row_N.to(device()), batch.end_N.to(device()), **apart).cpu()
 
 
 @torch.no_grad()
@@ -183,10 +191,7 @@ def score_rankings(reward: ScalarModel, items: Sequence[RankedPrompt], config: C
     """The scores of every answer of every prompt, in order; raises `NotFinite` for one that is not a number (law E1)."""
     flat: list[float] = []
     for part in micro_batches(items, config.run.micro_batch):
-        batch = collate_rankings(part, pad_id=pad_id)
-        score_N = scores(reward, batch.tokens_NT, batch.length_N, config)
-        require_finite(vars(batch), score_N=score_N)
-        flat += score_N.tolist()
+        flat += scored(reward, part, config, pad_id=pad_id)[1].tolist()
     bounds = [0]
     for item in items:
         bounds.append(bounds[-1] + len(item.answers))

@@ -13,7 +13,7 @@ from typing import Any, Self
 from instructloop.errors import DataError
 from instructloop.evals.results import MODEL_NAMES, refuse_non_finite
 from instructloop.evals.statistics import Interval
-from instructloop.records import build
+from instructloop.reading import build
 
 POLICIES = ("ppo", "ppo_ptx")
 

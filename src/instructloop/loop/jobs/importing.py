@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from instructloop.loop.jobs.done import Done
-from instructloop.records import build
+from instructloop.reading import build
 from instructloop.store.database.importing import FileKind, import_files
 from instructloop.store.database.jobs import Job
 from instructloop.store.database.opening import Store

@@ -14,7 +14,8 @@ from instructloop.config import Precision, Text
 from instructloop.errors import ConfigError, RunFinished
 from instructloop.loop.answer_plan import EVERY_SPLIT, Answering, ModelShare, parse_models, parse_num_answers
 from instructloop.loop.jobs.done import Done
-from instructloop.records import AnswerSet, build
+from instructloop.reading import build
+from instructloop.records import AnswerSet
 from instructloop.store.database.jobs import Job
 from instructloop.store.database.models import read_model
 from instructloop.store.database.opening import Store

@@ -11,7 +11,8 @@ from typing import Literal
 from instructloop.curate.settings import Curation, StageName
 from instructloop.errors import DataError
 from instructloop.loop.jobs.done import Done
-from instructloop.records import Snapshot, build
+from instructloop.reading import build
+from instructloop.records import Snapshot
 from instructloop.store.database.freezing import by_user, freeze_from_store, register_snapshot
 from instructloop.store.database.jobs import Job
 from instructloop.store.database.opening import Store

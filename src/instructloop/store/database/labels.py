@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from instructloop.records import Completion, Demonstration, Prompt, Provenance, Ranking, Rating, build
+from instructloop.reading import build
+from instructloop.records import Completion, Demonstration, Prompt, Provenance, Ranking, Rating
 from instructloop.store.database import schema
 from instructloop.store.database.kinds import Body
 from instructloop.store.database.leasing import Query
