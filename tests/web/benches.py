@@ -56,6 +56,17 @@ def press(page: Any, keys: str) -> None:
         page.keyboard.press(key)
 
 
+def drop(page: Any, chip: str, target: str) -> None:
+    """Drag a chip to a rank or between two, with the mouse."""
+    page.locator(chip).evaluate("chip => chip.scrollIntoView({block: 'center'})")
+    source, aim = page.locator(chip).bounding_box(), page.locator(target).bounding_box()
+    page.mouse.move(source["x"] + source["width"] / 2, source["y"] + source["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(aim["x"] + aim["width"] / 2 - 9, aim["y"] + aim["height"] / 2, steps=3)
+    page.mouse.move(aim["x"] + aim["width"] / 2, aim["y"] + aim["height"] / 2)
+    page.mouse.up()
+
+
 def tab_to(page: Any, selector: str) -> None:
     """By the Tab key alone."""
     for _ in range(80):
