@@ -79,7 +79,7 @@ def test_from_invitations_to_an_answer(tmp_path: Path, capsys: pytest.CaptureFix
         with stored(loop) as (store, accounts):
             (job,) = list_jobs(store, accounts["Lena"])
             rankings = [one.record for one in training_rankings(store, None)]
-        assert (job.state, job.account_id, job.result) == ("done", accounts["Lena"].id, {"tasks": WRITTEN, "answers": 4 * WRITTEN})
+        assert (job.state, job.result) == ("done", {"tasks": WRITTEN, "answers": 4 * WRITTEN})
         assert sorted(as_said(one) for one in rankings) == sorted((text, accounts[who].id, groups) for text, who, groups in ranked)
         assert all(one.labeler_id != one.prompt.user_id for one in rankings)
 
