@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import chromium
 from instructloop.store.database.opening import open_store
-from web.benches import press, ready, saved
+from web.benches import press, ready, saved, until
 from web.crowd import PASSWORD, gather
 from web.site_process import free_port, serving
 
@@ -97,7 +97,7 @@ def _timed(page: Any, key: str, shown: str) -> float:
     page.evaluate("window.took = null")
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(f"#stage {shown}")
-    return page.wait_for_function("window.took").json_value()
+    return until(page, "window.took")
 
 
 def _figures(took: list[float]) -> tuple[float, float, float]:

@@ -226,3 +226,4 @@ def talk(loop: Folder, browser: Any, address: str, link: str) -> None:
     assert [(answer.model, answer.text) for answer in asked.generations] == [("ppo", shown)]
     assert shown.strip()
     assert len(seen) > 1, "the answer came in pieces"
+    assert all(shown.startswith(piece) for piece in seen)

@@ -1,5 +1,6 @@
 """A labeler's page in Chromium, and what the store says that was done there."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,15 @@ def tab_to(page: Any, selector: str) -> None:
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"{selector} cannot be reached")
+
+
+def until(page: Any, expression: str, *, seconds: float = 8.0) -> Any:
+    """What an expression says once that is something. Asked anew each time, as `wait_for_function` is forbidden by the pages' policy."""
+    end = time.monotonic() + seconds
+    while not (said := page.evaluate(expression)):
+        assert time.monotonic() < end, f"{expression} after {seconds:g} seconds"
+        page.wait_for_timeout(10)
+    return said
 
 
 def saved(page: Any) -> None:

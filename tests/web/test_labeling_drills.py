@@ -15,7 +15,7 @@ from instructloop.store.database.leases import free, held_leases, list_leases
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.queues import Queue
 from instructloop.store.database.sessions import list_sessions, revoke_session
-from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, work_at
+from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, until, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
 from web.scripted import PASSWORD, Stage, served, stage
 from web.site_process import free_port, serving
@@ -212,7 +212,7 @@ def test_a_task_taken_back_is_said_and_the_next_one_given(place: tuple[Stage, st
         page.wait_for_selector("#lost[open]")
         page.click("#lost button")
         page.wait_for_selector("#lost", state="hidden")
-        page.wait_for_function("document.querySelector('#once-text').value === ''")  # the next task may still be on its way
+        until(page, "document.querySelector('#once-text').value === ''")  # the next task may still be on its way
 
 
 def test_a_clock_that_is_wrong_by_years_changes_nothing(place: tuple[Stage, str], browser: Any) -> None:

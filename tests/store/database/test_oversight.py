@@ -136,7 +136,7 @@ def test_everybody_whose_data_is_inside_a_family_is_named_once(world: World, tmp
         return [(one.name, one.prompts, one.labels) for one in families.contributors(world.store, world.lead, family)]
 
     assert inside("sft") == [("the labeler", 0, 1), ("the playground", 1, 0)]
-    assert inside("ppo") == [("the labeler", 0, 3), ("the playground", 1, 0), ("user1", 1, 0), ("user2", 1, 0)]
+    assert inside("ppo") == [("the labeler", 0, 3), ("the playground", 1, 0), ("user0", 1, 0), ("user2", 1, 0)]
     with pytest.raises(AccessDenied):
         families.contributors(world.store, world.labeler, families.model_family(world.store, world.lead, "sft"))
 
