@@ -12,6 +12,7 @@ import pytest
 
 from browser import chromium
 from e2e.folder import ROOT, Folder
+from instructloop.lab.prompts import training_prompts as training_texts
 from instructloop.loop.registered_models import offered_models
 from instructloop.loop.rounds import people
 from instructloop.loop.rounds.asking import PageUser, ask_by_api
@@ -97,7 +98,7 @@ def test_the_loop_closes_twice(tmp_path: Path, subtests: Any, capsys: pytest.Cap
         for prompt in users["bob"].prompts:
             assert isinstance(page.ask("bootstrap", prompt, max_tokens=2), str)
         with subtests.test("the page in a real browser"), chromium() as browser:
-            ask_on_the_page(browser, address, "Name a fruit that nobody has named yet.")
+            ask_on_the_page(browser, address, training_texts(0, sum(USERS.values()) + 1)[-1].text)
             asked_in_browser = 1
     store = open_store(loop.store)
     stored = [one.record for one in training_prompts(store, None)]
