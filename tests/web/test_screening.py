@@ -141,7 +141,13 @@ def test_a_submission_of_every_kind_can_be_checked(site: Stage, kind: Any) -> No
     lead, labeler = site.people["lead"], site.people["labeler"]
     asked = Prompt(id="p", text="Name a fish.", user_id="user")
     answers = tuple(Completion(id=id_, prompt_id="p", text=f"answer {id_}", model_id="m") for id_ in "ab")
-    add_answer_sets(site.store, lead, create_queue(site.store, lead, name="stock", kind="ranking").id, [AnswerSet(asked, answers)], licence="CC0")
+    add_answer_sets(
+        site.store,
+        lead,
+        create_queue(site.store, lead, name="stock", kind="ranking").id,
+        [AnswerSet(prompt=asked, completions=answers)],
+        licence="CC0",
+    )
     writes = kind in ("plain", "few_shot")
     queue = create_queue(site.store, lead, name="queue", kind="write_prompt" if writes else kind)
     judges = ("a", "b") if kind in ("ranking", "evaluation") else ()
