@@ -29,6 +29,8 @@ PARTS = (
     "what",
     "layout",
     "form",
+    "prompt_kind",
+    "begin",
 )
 PREFIXED = (
     *(f"admin.{part}_" for part in PARTS), "flags.", "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_",
