@@ -55,7 +55,7 @@ def seconds(value: float) -> str:
 
 
 def reason(stored: str) -> str:
-    """Why a task was skipped: the reason that was chosen, in words, and what else the person said."""
+    """Why a task was skipped: the reason that was chosen, as the labeler read it, and what else the person said."""
     name, _, more = stored.partition(":")
-    chosen = catalogue().get(f"admin.reason_{name.strip()}", name.strip()) or text("admin.reason_none")
+    chosen = catalogue().get(f"choices.skip_reasons.{name.strip()}", name.strip()) or text("admin.no_reason")
     return f"{chosen}: {more.strip()}" if more.strip() else chosen

@@ -20,7 +20,7 @@ from instructloop.store.database import schema
 from instructloop.store.database.accounts import create_account
 from instructloop.store.database.leases import Lease, lease_next, release, skip
 from instructloop.store.database.models import NewModel, register_model
-from instructloop.store.database.opening import Store
+from instructloop.store.database.opening import Store, repeatable_ids
 from instructloop.store.database.prompts import Consent, NewPrompt, submit_prompt
 from instructloop.store.database.queues import Queue, QueueSettings, acknowledge_guide, create_queue, publish_guide
 from instructloop.store.database.roles import Account, Role
@@ -74,7 +74,10 @@ class _Clock:
 
 
 def fill(store: Store, *, seed: int = 0) -> Example:
-    """Fill a fresh store with the example. Raises `StoreError` if anybody is in it already: examples and people's data never mix."""
+    """Fill a fresh store with the example. Raises `StoreError` if anybody is in it already: examples and people's data never mix.
+
+    The same seed at the same moment by the clock of the store gives the same rows, but for passwords.
+    """
     with store.reading() as connection:
         if connection.execute(sa.select(schema.accounts.c.id).limit(1)).first() is not None:
             raise StoreError(
@@ -82,11 +85,12 @@ def fill(store: Store, *, seed: int = 0) -> Example:
             )
     clock = _Clock(store.now() - timedelta(days=DAYS))
     past, password = replace(store, clock=clock), secrets.token_urlsafe(9)
-    people = {name: create_account(past, None, name=name, role=role, password=password, held_out=name == HELD_OUT) for name, role in PEOPLE}
-    queues = _queues(past, people["Lena"])
-    _tasks(past, people, queues)
-    _models(past, people["Lena"])
-    _Days(past, clock, people, queues, Random(seed)).live_through()
+    with repeatable_ids(seed):
+        people = {name: create_account(past, None, name=name, role=role, password=password, held_out=name == HELD_OUT) for name, role in PEOPLE}
+        queues = _queues(past, people["Lena"])
+        _tasks(past, people, queues)
+        _models(past, people["Lena"])
+        _Days(past, clock, people, queues, Random(seed)).live_through()
     return Example(people=PEOPLE, password=password)
 
 
