@@ -15,6 +15,8 @@ from instructloop.store.database.tasks import Task
 
 EXCERPT = 160
 """Characters of a prompt by which a lead knows it."""
+GOLD = "gold"
+"""In place of a state: tasks with a known answer, whatever their state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +92,11 @@ def queue_overview(store: Store, actor: Account, queue_id: str) -> QueueOverview
 
 
 def task_rows(store: Store, actor: Account, queue_id: str | None, *, state: str | None, limit: int = 50, after: str = "") -> list[TaskRow]:
-    """Tasks of a queue, or of all, in order of their ids; `state` "review" gives the review list. Not for labelers."""
+    """Tasks of a queue, or of all, in order of their ids; the state "review" gives the review list, `GOLD` the gold tasks. Not for labelers."""
     require(actor, READING, "list tasks")
     tasks, prompts = schema.tasks, schema.prompts
     query = sa.select(tasks, _excerpt()).outerjoin_from(tasks, prompts).where(tasks.c.id > after).order_by(tasks.c.id).limit(limit)
-    for column, wanted in ((tasks.c.queue_id, queue_id), (tasks.c.state, state)):
+    for column, wanted in ((tasks.c.queue_id, queue_id), (tasks.c.is_gold, True) if state == GOLD else (tasks.c.state, state)):
         query = query if wanted is None else query.where(column == wanted)
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()

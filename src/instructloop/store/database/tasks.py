@@ -33,6 +33,11 @@ _BY_ID = sa.select(schema.tasks.c.id).where(schema.tasks.c.id == sa.bindparam("t
 _ANSWERS_BY_ID = sa.select(schema.answers.c.id).where(
     schema.answers.c.prompt_id == sa.bindparam("this_prompt"), schema.answers.c.id.in_(sa.bindparam("these", expanding=True))
 )
+_QUEUE_OF_TASK = (
+    sa.select(schema.tasks.c.payload, schema.queues.c.kind)
+    .join_from(schema.tasks, schema.queues)
+    .where(schema.tasks.c.id == sa.bindparam("this_task"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +145,22 @@ def requeue_task(store: Store, actor: Account, task_id: str, *, overlap: int | N
     _change(store, actor, task_id, "requeue task", {"state": "open", "skipped": 0} | ({} if overlap is None else {"overlap": overlap}))
 
 
+def set_known_answer(store: Store, actor: Account, task_id: str, answer: Mapping[str, Any]) -> None:
+    """Make a task gold: from now on it is mixed in among the others, for everybody who has not met it, and measures them by `answer`.
+
+    What was said of it before stays an ordinary label. A gold task can be given another answer. For administrators and leads. Raises
+    `NotFound` if there is no such task or its prompt was erased, `DataError` for an answer that does not fit its kind.
+    """
+    require(actor, LEADING, "set known answers")
+    with store.writing() as connection:
+        row = connection.execute(_QUEUE_OF_TASK, {"this_task": task_id}).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no task {task_id!r}", expected="the id of a task", remedy="look at the list of tasks")
+        payload: Body = row["payload"] or {}
+        gold = check_body(row["kind"], answer, answers=payload.get("answers", ()), prompt_kind=payload.get("prompt_kind", "plain"))
+        change_task(connection, store.now(), actor, task_id, "set known answer", {"state": "open", "skipped": 0, "is_gold": True, "gold": gold})
+
+
 def _require_adding(actor: Actor) -> None:
     if actor is not None:
         require(actor, LEADING, "add tasks")
@@ -157,7 +178,7 @@ def change_task(connection: sa.Connection, now: datetime, actor: Account, task_i
         if values.get("overlap", row["assigned"]) < row["assigned"]:
             raise ConfigError(f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it")
     connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**values))
-    write_audit(connection, now, actor, act, ("task", task_id), values)
+    write_audit(connection, now, actor, act, ("task", task_id), {name: value for name, value in values.items() if name != "gold"})
 
 
 def _change(store: Store, actor: Account, task_id: str, act: str, values: dict[str, Any]) -> None:

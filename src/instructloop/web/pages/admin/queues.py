@@ -15,9 +15,10 @@ from instructloop.store.database.families import list_snapshots
 from instructloop.store.database.jobs import enqueue
 from instructloop.store.database.kinds import KINDS
 from instructloop.store.database.models import list_models
-from instructloop.store.database.oversight import list_guides, qualified_people, queue_overview, queue_overviews, task_rows
+from instructloop.store.database.oversight import GOLD, list_guides, qualified_people, queue_overview, queue_overviews, task_rows
 from instructloop.store.database.queues import MODES, QueueSettings, change_queue, create_queue, qualify
 from instructloop.store.database.roles import LABELING, LEADING, require
+from instructloop.store.database.tasks import JUDGED, count_tasks
 from instructloop.web.office import office
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
@@ -26,7 +27,7 @@ from instructloop.web.visits import Here, Person, see_other
 
 router = APIRouter(prefix="/admin/queues")
 PER_PAGE = 50
-STATES = ("open", "done", "review", "retired")
+STATES = ("open", "done", "review", "retired", GOLD)
 SAMPLE = "sample"
 """The kind of job that makes candidates: see `instructloop worker`."""
 
@@ -72,6 +73,7 @@ def queue_page(request: Request, id: str, me: Person, state: Annotated[str | Non
         request, me, "admin_queue.html",
         overview=overview, queue=overview.queue, settings=overview.queue.settings, guides=list_guides(store, me),
         rows=rows[:PER_PAGE], older=rows[PER_PAGE - 1].task.id if len(rows) > PER_PAGE else None, after=after, state=state, states=STATES,
+        counts=count_tasks(store, me, id) | {GOLD: overview.gold}, judged=JUDGED,
         qualified=qualified, others=others, models=list_models(store),
         prompt_sets=[one for one in list_snapshots(store, me) if one.record == "Prompt"],
     )  # fmt: skip
