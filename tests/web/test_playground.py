@@ -170,7 +170,7 @@ def test_my_data_shows_withdraws_and_erases(site: Stage) -> None:
 
         browser.submit("/data/delete")
         assert [prompt.text for prompt in kept(site)] == [None, None, None]
-        assert "2 prompts are erased" in browser.http.get("/data").text
+        assert "Prompts erased: 2." in browser.http.get("/data").text
 
 
 def test_pages_of_data(site: Stage) -> None:

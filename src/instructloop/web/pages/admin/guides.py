@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from instructloop.errors import DataError
 from instructloop.store.database.oversight import guide_readers, list_guides, queue_overviews
 from instructloop.store.database.queues import MODES, Guide, Mode, publish_guide, read_guide
 from instructloop.store.database.roles import READING, require
+from instructloop.web.guide_text import blocks, shipped_guide
 from instructloop.web.office import office
 from instructloop.web.site import site_of
 from instructloop.web.texts import text
@@ -18,9 +19,9 @@ router = APIRouter(prefix="/admin/guides")
 
 
 @router.get("")
-def guides_page(request: Request, me: Person) -> Response:
-    """Every version of every guide, and a form for the next."""
-    return _page(request, me, None)
+def guides_page(request: Request, me: Person, begin: Annotated[Mode | None, Query()] = None) -> Response:
+    """Every version of every guide, and a form for the next; `begin` names the mode whose guide, as the package has it, stands in the form."""
+    return _page(request, me, None, begin)
 
 
 @router.get("/{id}")
@@ -43,8 +44,17 @@ def new_guide(
     return see_other("/admin/guides")
 
 
-def _page(request: Request, me: Person, guide: Guide | None) -> Response:
-    store = site_of(request).store
-    guides = list_guides(store, me)
-    used = {one.queue.settings.guide_id: one.queue.name for one in queue_overviews(store, me)}
-    return office(request, me, "admin_guides.html", guides=guides, readers=guide_readers(store, me), used=used, modes=MODES, opened=guide)
+def _page(request: Request, me: Person, guide: Guide | None, begin: Mode | None = None) -> Response:
+    store, used = site_of(request).store, dict[str | None, list[str]]()
+    for one in queue_overviews(store, me):
+        used.setdefault(one.queue.settings.guide_id, []).append(one.queue.name)
+    return office(
+        request, me, "admin_guides.html",
+        guides=list_guides(store, me), readers=guide_readers(store, me), used=used, modes=MODES, opened=guide, blocks=blocks(guide.text) if guide else [],
+        draft={"name": guide.name, "mode": guide.mode, "text": guide.text} if guide else _shipped(begin),
+    )  # fmt: skip
+
+
+def _shipped(mode: Mode | None) -> dict[str, str]:
+    """What the form holds: a guide of the package under the name of its mode, or nothing."""
+    return {"name": "", "mode": "", "text": ""} if mode is None else {"name": mode, "mode": mode, "text": shipped_guide(mode)}
