@@ -65,7 +65,8 @@ def _answer(sheet: TaskSheet, form: FormData) -> dict[str, Any]:
     """What the form says, as a submission of the queue's kind would: letters for answers. What is missing the store refuses."""
     names = letters([answer for answer, _ in sheet.answers])
     ratings = {
-        name: {"likert": _number(form, f"likert_{name}"), "flags": [str(flag) for flag in form.getlist(f"flags_{name}")], "note": ""} for name in names
+        name: {"likert": _number(form, f"likert_{name}"), "flags": [str(flag) for flag in form.getlist(f"flags_{name}")], "note": ""}
+        for name in names
     }
     if sheet.queue.kind == "evaluation":
         preferred = form.get("preferred")
