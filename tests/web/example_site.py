@@ -93,7 +93,8 @@ class ExampleSite:
 
     def _for_leads(self) -> Iterator[Address]:
         plain = (
-            "", "/agreement", "/queues", "/review", "/leases", "/spot-checks", "/screening", "/guides", "/people", "/exports", "/models", "/jobs", "/audit",
+            "", "/agreement", "/queues", "/review", "/leases", "/spot-checks", "/screening", "/guides", "/people", "/exports", "/models",
+            "/jobs", "/audit",
         )  # fmt: skip
         for name in plain:
             yield Address(who="Ada", path=f"/admin{name}", template=f"/admin{name}")

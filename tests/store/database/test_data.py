@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from instructloop.errors import AccessDenied, CheckpointError, ConfigError, DataError
 from instructloop.records import Demonstration, Prompt, Ranking, RunManifest
@@ -108,7 +109,7 @@ def test_data_sets_are_read_back_by_this_package(world: World, tmp_path: Path, s
     file = tmp_path / f"prompts{suffix}"
     count = data_export.export_data(world.store, None, "prompts", file, layout="trl")
     assert count == 3
-    rank_file = tmp_path / "rankings.jsonl"
+    rank_file = tmp_path / f"rankings{suffix}"
     data_export.export_data(world.store, None, "rankings", rank_file)
     assert list(read_rankings(rank_file)) == [one.record for one in training_rankings(world.store, None)]
     with pytest.raises(DataError, match="exists"):
@@ -117,6 +118,18 @@ def test_data_sets_are_read_back_by_this_package(world: World, tmp_path: Path, s
         data_export.export_data(world.store, None, "ratings", tmp_path / "x.jsonl", layout="trl")
     with pytest.raises(AccessDenied):
         data_export.export_data(world.store, world.labeler, "prompts", tmp_path / "x.jsonl")
+
+
+def test_conversations_are_nested_in_parquet_as_trainers_read_them(world: World, tmp_path: Path) -> None:
+    queue = world.queue("demonstration")
+    add_tasks(world.store, world.lead, queue.id, [NewTask(prompt_id=world.prompt("Name a fruit."))])
+    submit(world.store, world.labeler, take(world, world.labeler, queue).id, {"text": "A pear."}, key="1")
+    file = tmp_path / "demonstrations.parquet"
+    data_export.export_data(world.store, None, "demonstrations", file, layout="trl")
+    turns = [{"role": "user", "content": "Name a fruit."}, {"role": "assistant", "content": "A pear."}]
+    assert parquet.read_table(file).to_pylist() == [{"messages": turns}]
+    (one,) = read_demonstrations(file)
+    assert (one.prompt.text, one.text) == ("Name a fruit.", "A pear.")
 
 
 def test_a_snapshot_of_the_store_splits_by_user_and_remembers_what_is_inside(world: World, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def _page(request: Request, me: Person, guide: Guide | None, begin: Mode | None 
         used.setdefault(one.queue.settings.guide_id, []).append(one.queue.name)
     return office(
         request, me, "admin_guides.html",
-        guides=list_guides(store, me), readers=guide_readers(store, me), used=used, modes=MODES, opened=guide, blocks=blocks(guide.text) if guide else [],
+        guides=list_guides(store, me), readers=guide_readers(store, me), used=used, modes=MODES, opened=guide,
+        blocks=blocks(guide.text) if guide else [],
         draft={"name": guide.name, "mode": guide.mode, "text": guide.text} if guide else _shipped(begin),
     )  # fmt: skip
 
