@@ -83,7 +83,7 @@ def _share(value: float | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "coefficient": shown.coefficient, "day_rows": day_rows, "estimate_rows": estimate_rows, "name_in": name_in, "pair_rows": pair_rows,
-    "percent": as_percent, "reason_words": shown.reason, "seconds": shown.seconds, "share": shown.share, "share_only": shown.share_only,
-    "stage_rows": stage_rows, "table_six": table_six, "topics": topics, "undefined": shown.undefined,
+    "coefficient": shown.coefficient, "day_rows": day_rows, "detail": shown.detail, "estimate_rows": estimate_rows, "name_in": name_in,
+    "pair_rows": pair_rows, "percent": as_percent, "reason_words": shown.reason, "seconds": shown.seconds, "share": shown.share,
+    "share_only": shown.share_only, "stage_rows": stage_rows, "table_six": table_six, "topics": topics, "undefined": shown.undefined,
 }  # fmt: skip
