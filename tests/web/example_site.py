@@ -100,7 +100,7 @@ class ExampleSite:
             yield Address(who="Ada", path=f"/admin{name}", template=f"/admin{name}")
         for name in ("", "/queues", "/screening", "/guides"):
             yield Address(who="Rosa", path=f"/admin{name}", template=f"/admin{name}")
-        queues = {name: self.ids("queues", schema.queues.c.name == name)[0] for name in ("Rank answers", "Compare the new model", "Write prompts")}
+        queues = {name: self.ids("queues", schema.queues.c.name == name)[0] for name in ("Rank answers", "Compare the new model", "New prompts")}
         for name, queue in queues.items():
             yield Address(who="Ada", path=f"/admin/queues/{queue}", template="/admin/queues/{id}", what=name)
             yield Address(

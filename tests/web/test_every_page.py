@@ -1,14 +1,19 @@
 """Every page of the site, filled by the example and empty, in a real browser: no barriers, nothing sideways, nothing from elsewhere."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from browser import chromium
+from instructloop.store.database.kinds import KINDS
+from instructloop.store.database.sessions import start_session
+from instructloop.store.database.spot_checks import check_submission, draw_submission
 from web.benches import AXE, BARRIERS
 from web.example_site import Address, ExampleSite, example, filled  # noqa: F401
-from web.people import browsing
+from web.people import HERE, browsing
 from web.scripted import PASSWORD, Stage, served
 from web.test_roles import RULES, routes, things_of
 
@@ -36,6 +41,21 @@ def test_no_page_is_forgotten(site: Stage, example: ExampleSite) -> None:  # noq
             if found.status_code == 200 and found.headers["content-type"].startswith("text/html"):
                 pages.add(template)
     assert {one.template for one in example.addresses()} - {""} == pages
+
+
+def test_every_submission_can_be_spot_checked(example: ExampleSite) -> None:  # noqa: F811
+    """Of whichever kind it is: each has another form, and which one is drawn is left to chance."""
+    token, _ = start_session(example.store, example.people["Lena"], client="a browser")
+    with httpx.Client(base_url=example.url, cookies={"session": token}, headers=HERE) as client:
+        kinds = set[str]()
+        while (drawn := draw_submission(example.store, example.people["Lena"])) is not None:
+            kinds.add(drawn.kind)
+            page = client.get("/admin/spot-checks")
+            assert page.status_code == 200, drawn.kind
+            (shown,) = re.findall(r'name="submission" value="(\w+)"', page.text)
+            check_submission(example.store, example.people["Lena"], shown, fine=True)
+        assert kinds == set(KINDS)
+        assert "Nothing to check" in client.get("/admin/spot-checks").text
 
 
 WAYS = [("light", 390), *(pytest.param(*way, marks=pytest.mark.slow) for way in (("dark", 1280), ("light", 1280), ("dark", 390)))]

@@ -51,6 +51,10 @@ class TaskRow:
     task: Task
     excerpt: str | None
     """The beginning of its prompt; None if there is none, or it was erased."""
+    about: str | None
+    """What a prompt is to be written about."""
+    prompt_kind: str
+    """Which kind of prompt is to be written."""
     reasons: tuple[str, ...]
     """Why people skipped it."""
 
@@ -103,10 +107,11 @@ def task_rows(store: Store, actor: Account, queue_id: str | None, *, state: str 
         reasons = _reasons(connection, [row["id"] for row in rows if row["skipped"] or row["state"] == "review"])
     return [
         TaskRow(
-            task=Task(**{name: row[name] for name in Task.__dataclass_fields__}), excerpt=row["excerpt"], reasons=tuple(reasons.get(row["id"], ()))
+            task=Task(**{name: row[name] for name in Task.__dataclass_fields__}), excerpt=row["excerpt"], about=(row["payload"] or {}).get("about"),
+            prompt_kind=(row["payload"] or {}).get("prompt_kind", "plain"), reasons=tuple(reasons.get(row["id"], ())),
         )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 def lease_rows(store: Store, actor: Account, *, limit: int = 200) -> list[LeaseRow]:

@@ -41,7 +41,7 @@ def task_page(request: Request, id: str, me: Person, begin: Annotated[str | None
     shown = [answer for answer, _ in sheet.answers]
     chosen = next((one.body for one in sheet.said if one.submission_id == begin), sheet.known)
     return office(
-        request, me, "admin_task.html",
+        request, me, "admin_task.html", under="/admin/queues",
         sheet=sheet, answers=dict(zip(letters(shown), (words for _, words in sheet.answers), strict=True)),
         said=[(one, to_letters(dict(one.body), shown)) for one in sheet.said],
         known=None if sheet.known is None else to_letters(dict(sheet.known), shown), draft=to_letters(dict(chosen or {}), shown),
