@@ -127,8 +127,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture
 def example(filled: tuple[Path, str], tmp_path: Path) -> Iterator[ExampleSite]:
     """A copy of it, served."""
-    shutil.copy(filled[0], tmp_path / "feedback.db")
-    store = open_store(tmp_path / "feedback.db")
+    shutil.copy(filled[0], tmp_path / "example.db")
+    store = open_store(tmp_path / "example.db")
     with served(make_app(store, {NAME: ExampleCompleter()}, SiteSettings())) as url:
         yield ExampleSite(store, url, filled[1])
     store.close()
