@@ -32,6 +32,8 @@ What = Literal["prompts", "demonstrations", "rankings", "ratings", "pairs", "eva
 WHAT: tuple[What, ...] = get_args(What)
 Layout = Literal["record", "trl"]
 
+TYPES: tuple[tuple[str, type | tuple[type, ...]], ...] = (("bool", bool), ("int64", int), ("double", float), ("json", (dict, list, tuple)))
+"""Type of a column -> what stands in it; anything else is text. True and False are whole numbers too, so they come first."""
 TURNS = "turns"
 """The type of a column that holds conversations."""
 
@@ -135,7 +137,7 @@ def _type_of(name: str, rows: list[Row]) -> str:
     if name == "messages":
         return TURNS
     value = next((row[name] for row in rows if row[name] is not None), "")
-    for kind, known in (("bool", bool), ("int64", int), ("double", float), ("json", dict | list | tuple)):
+    for kind, known in TYPES:
         if isinstance(value, known):
             return kind
     return "string"

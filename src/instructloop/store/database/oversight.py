@@ -1,8 +1,9 @@
 """What leads see of the work: each queue at a glance, its tasks with their prompts, who holds what, which guides there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -105,13 +106,7 @@ def task_rows(store: Store, actor: Account, queue_id: str | None, *, state: str 
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
         reasons = _reasons(connection, [row["id"] for row in rows if row["skipped"] or row["state"] == "review"])
-    return [
-        TaskRow(
-            task=Task(**{name: row[name] for name in Task.__dataclass_fields__}), excerpt=row["excerpt"], about=(row["payload"] or {}).get("about"),
-            prompt_kind=(row["payload"] or {}).get("prompt_kind", "plain"), reasons=tuple(reasons.get(row["id"], ())),
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_task_row(row, reasons.get(row["id"], ())) for row in rows]
 
 
 def lease_rows(store: Store, actor: Account, *, limit: int = 200) -> list[LeaseRow]:
@@ -177,6 +172,13 @@ def _overview(queue: Queue, rows: list[sa.RowMapping]) -> QueueOverview:
         queue=queue, states={row["state"]: row["tasks"] for row in ordinary}, held=sum(row["held"] for row in rows),
         gold=sum(row["tasks"] for row in rows if row["is_gold"]), **total,
     )  # fmt: skip
+
+
+def _task_row(row: sa.RowMapping, reasons: Sequence[str]) -> TaskRow:
+    payload: Mapping[str, Any] = row["payload"] or {}
+    task = Task(**{name: row[name] for name in Task.__dataclass_fields__})
+    about, prompt_kind = payload.get("about"), payload.get("prompt_kind", "plain")
+    return TaskRow(task=task, excerpt=row["excerpt"], about=about, prompt_kind=prompt_kind, reasons=tuple(reasons))
 
 
 def _excerpt() -> sa.Label[str]:
