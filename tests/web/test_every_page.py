@@ -95,7 +95,7 @@ def test_an_empty_site_says_what_to_do(site: Stage, browser: Any, theme: str, wi
 
 
 def look(page: Any, url: str, one: Address, width: int) -> None:
-    """The page has a name of its own and one heading, axe finds nothing, and nothing reaches over the edge; tables under charts are open."""
+    """The page has a name of its own and one heading, axe finds nothing, nothing reaches over the edge, and every chart has its numbers below it."""
     page.goto(url + one.path)
     if one.template == "/labeling/queues/{id}" and page.query_selector("#work"):
         page.wait_for_selector("body[data-ready]")
@@ -105,3 +105,4 @@ def look(page: Any, url: str, one: Address, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width, one
     assert page.title().removesuffix(" · instructloop"), one
     assert page.locator("h1").count() == 1, one
+    assert page.evaluate("[...document.querySelectorAll('.plot-frame')].every(one => one.parentElement.querySelector('.numbers td'))"), one
