@@ -184,7 +184,7 @@ def test_pages_of_data(site: Stage) -> None:
         older = first.split('href="/data?before=')[1].split('"')[0].replace("&amp;", "&")
         second = browser.http.get(f"/data?before={older}").text
         assert [f"number {number:02d}." in second for number in range(5)] == [True, True, True, False, False]
-        assert browser.http.get("/data?before=yesterday").status_code == 400
+        assert browser.http.get("/data?before=yesterday").status_code == 404
         assert len(browser.http.get("/data/download").text.splitlines()) == 23
 
 

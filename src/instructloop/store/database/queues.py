@@ -15,6 +15,7 @@ from instructloop.store.database.kinds import KINDS, Kind
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LABELING, LEADING, Account, require
 from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import one_at_a_time
 
 Mode = Literal["training", "evaluation"]
 """Training labels put helpfulness first; evaluations put truthfulness and harmlessness first."""
@@ -100,6 +101,7 @@ def create_queue(store: Store, actor: Actor, *, name: str, kind: Kind, mode: Mod
         raise ConfigError(f"a queue of kind {kind!r} and mode {mode!r}", expected=f"{', '.join(KINDS)}; {', '.join(MODES)}", remedy="correct it")
     name, settings, queue_id = checked_name(name, "the queue's name"), settings or QueueSettings(), new_id()
     with store.writing() as connection:
+        one_at_a_time(connection, "queue", name)
         if connection.execute(sa.select(schema.queues.c.id).where(schema.queues.c.name == name)).first():
             raise Conflict(f"there is a queue {name!r}", expected="a name that is free", remedy="choose another")
         _check_guide(connection, settings)
@@ -156,6 +158,7 @@ def qualify(store: Store, actor: Account, queue_id: str, account_id: str, *, qua
     with store.writing() as connection:
         find_queue(connection, queue_id)
         find_account(connection, account_id)
+        one_at_a_time(connection, "qualification", queue_id, account_id)
         connection.execute(sa.delete(table).where(*this))
         if qualified:
             connection.execute(sa.insert(table).values(queue_id=queue_id, account_id=account_id, at=store.now()))
@@ -168,6 +171,7 @@ def publish_guide(store: Store, actor: Account, *, name: str, mode: Mode, text: 
     guides = schema.guides
     name = checked_name(name, "the guide's name")
     with store.writing() as connection:
+        one_at_a_time(connection, "guide", name)
         latest = connection.execute(sa.select(sa.func.max(guides.c.version)).where(guides.c.name == name)).scalar()
         guide = Guide(id=new_id(), name=name, version=(latest or 0) + 1, mode=mode, text=checked(text, "the guide"), created_at=store.now())
         connection.execute(sa.insert(guides).values(**asdict(guide)))
@@ -186,6 +190,7 @@ def acknowledge_guide(store: Store, actor: Account, guide_id: str) -> None:
     table = schema.acknowledgements
     with store.writing() as connection:
         _find_guide(connection, guide_id)
+        one_at_a_time(connection, "acknowledgement", guide_id, actor.id)
         if not _acknowledged(connection, actor, guide_id):
             connection.execute(sa.insert(table).values(guide_id=guide_id, account_id=actor.id, at=store.now()))
 

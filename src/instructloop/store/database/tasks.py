@@ -19,7 +19,8 @@ from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.prompts import StoredPrompt, find_prompt
 from instructloop.store.database.queues import Queue, find_queue
 from instructloop.store.database.roles import LEADING, READING, Account, require
-from instructloop.store.database.texts import checked
+from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import INTAKE, one_at_a_time
 
 JUDGED: Mapping[Kind, tuple[int, int]] = {"ranking": (2, 9), "evaluation": (2, 2)}
 """Kinds that judge answers -> how many, at least and at most."""
@@ -80,6 +81,7 @@ def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask
     """
     _require_adding(actor)
     with store.writing() as connection:
+        one_at_a_time(connection, INTAKE)
         queue, now = find_queue(connection, queue_id), store.now()
         ids = [_add_task(connection, now + place * TICK, queue, task) for place, task in enumerate(tasks)]
         write_audit(connection, now, actor, "add tasks", ("queue", queue_id), {"tasks": len(ids)})
@@ -93,6 +95,7 @@ def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[An
     hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
     """
     _require_adding(actor)
+    licence = None if licence is None else checked_name(licence, "the licence")
     ids, remaining = list[str](), iter(sets)
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
@@ -182,6 +185,7 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
 
 
 def _insert_answer_sets(connection: sa.Connection, now: datetime, queue_id: str, sets: Sequence[AnswerSet], licence: str | None) -> list[str]:
+    one_at_a_time(connection, INTAKE)
     queue, ids = find_queue(connection, queue_id), list[str]()
     for place, one in enumerate(sets):
         take_prompt(connection, now, one.prompt, licence, curated=True)
