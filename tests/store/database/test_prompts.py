@@ -15,7 +15,7 @@ from instructloop.store.database.intake import take_prompt
 from instructloop.store.database.labels import training_demonstrations, training_prompts, training_rankings
 from instructloop.store.database.leases import lease_next, skip
 from instructloop.store.database.prompts import Consent, NewPrompt, history, read_prompt, record_generation, submit_prompt, submit_prompts, withdraw
-from instructloop.store.database.reactions import react
+from instructloop.store.database.reactions import own_reactions, react
 from instructloop.store.database.submissions import submit
 from instructloop.store.database.tasks import NewTask, add_tasks
 from store.database.filled import take
