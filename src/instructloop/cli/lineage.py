@@ -34,15 +34,11 @@ class Lineage:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("lineage", Lineage, argv)
-    from instructloop.cli.stores import opened
-    from instructloop.loop.machine import is_installed
+    from instructloop.cli.stores import identify, opened
     from instructloop.store.database.lineage import Places, trace
 
-    identify = None
-    if is_installed("torch"):
-        from instructloop.steps.provenance import model_identity as identify  # reads the weights
     with opened(asked.store) if asked.store else nullcontext() as store:
-        lineage = trace(asked.checkpoint, Places(store, asked.look, identify))
+        lineage = trace(asked.checkpoint, Places(store, asked.look, identify()))
     most = None if asked.everybody else MOST_SHOWN
     print("\n".join(_tree(lineage, "", most)))
     print(f"\n{len(lineage.users):,} users in all: {_named(sorted(lineage.users), most)}")

@@ -203,11 +203,14 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     gone, kept = two_users(world, tmp_path)
     old = open_snapshot(tmp_path / "s")
     trained = checkpoint(tmp_path / "runs" / "m", snapshots={"demonstrations": old.id})
+    begun = checkpoint(tmp_path / "runs" / "n", snapshots={}, parents={"policy": "hash-of-m", "tokenizer": "t"})
+    checkpoint(tmp_path / "runs" / "other", snapshots={}, parents={"policy": "hash-of-another"})
+    register_model(world.store, None, NewModel(name="m", place=str(trained), identity="hash-of-m"))
     assert redact_snapshots(world.store, None, Places(world.store, [tmp_path])) == []
     erase_prompt(world.store, world.person("playground", "ann"), gone)
     assert trace(trained, Places(world.store, [tmp_path])).snapshots[0].erased == (gone,)
     (redaction,) = redact_snapshots(world.store, None, Places(world.store, [tmp_path]))
-    assert (redaction.old_id, redaction.rows_removed, redaction.checkpoints) == (old.id, 1, (trained,))
+    assert (redaction.old_id, redaction.rows_removed, redaction.checkpoints) == (old.id, 1, (trained, begun))
     assert redaction.old_files == (tmp_path / "s" / "train.jsonl.gz",)
     assert redaction.new_folder is not None
     assert redaction.new_id == open_snapshot(redaction.new_folder).id != old.id
@@ -217,6 +220,7 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     erase_prompt(world.store, world.person("playground", "bob"), kept)
     (emptied,) = redact_snapshots(world.store, None, Places(world.store, [tmp_path]))
     assert (emptied.old_id, emptied.new_folder) == (redaction.new_id, None)
+    assert emptied.checkpoints == (trained, begun), "the second was in the first snapshot too"
     with pytest.raises(AccessDenied):
         redact_snapshots(world.store, world.lead, Places(world.store, [tmp_path]))
 
