@@ -108,7 +108,7 @@ def test_the_second_is_told_that_somebody_was_first(world: World, tmp_path: Path
 
 def _import(world: World, folder: Path, kind: Any) -> Act:
     file = folder / f"{kind}.jsonl"
-    answered = {"prompts": {}, "demonstrations": {"answer": "An apple."}}[kind]
+    answered = {"prompts": {}, "demonstrations": {"response": "An apple."}}[kind]
     write_jsonl(file, ({"id": f"q{i}", "prompt": f"Question {i}", "user": "u", "annotator": "a", **answered} for i in range(3)))
     return lambda: importing.import_files(world.store, None, [file], kind, licence="CC0")
 
