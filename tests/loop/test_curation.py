@@ -216,7 +216,7 @@ def test_a_store_is_curated_and_remembers_what_was_made_of_it(tmp_path: Path, ca
     with store.reading() as connection:
         known = connection.execute(sa.select(schema.snapshots.c.id)).scalars().all()
     store.close()
-    assert set(known) == {open_snapshot(out / name).id for name in ("prompts", "few_shot")}
+    assert set(known) == {open_snapshot(folder).id for folder in (out / "prompts", out / "few_shot", tmp_path / "capped" / "prompts")}
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
