@@ -30,6 +30,20 @@ def test_files_come_in_and_go_out_again(store: Path, tmp_path: Path, capsys: pyt
     assert f"2 rows in {tmp_path / 'out.jsonl'}" in capsys.readouterr().out
 
 
+def test_prompts_are_erased_by_user_and_by_id(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["erase", "--store", str(store), "--user", "u0", "--prompt", "d1"]) == 0
+    assert "1 prompts of u0 are erased" in capsys.readouterr().out
+    opened = open_store(store)
+    with opened.reading() as connection:
+        texts = connection.execute(sa.select(schema.prompts.c.text)).scalars().all()
+        said = connection.execute(sa.select(schema.labels.c.body)).scalars().all()
+    opened.close()
+    assert texts == [None, None]
+    assert [body["text"] for body in said] == [None, None]
+    for words in (["--user", "nobody"], ["--prompt", "none"], []):
+        assert main(["erase", "--store", str(store), *words]) == 2
+
+
 def test_everything_goes_to_another_store_by_export_or_backup(store: Path, tmp_path: Path) -> None:
     assert main(["export", "everything", "--store", str(store), "--out", str(tmp_path / "all")]) == 0
     assert main(["import", str(tmp_path / "all"), "--store", str(tmp_path / "second.db"), "--kind", "store"]) == 0

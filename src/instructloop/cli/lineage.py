@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
         lineage = trace(asked.checkpoint, Places(store, asked.look, identify()))
     most = None if asked.everybody else MOST_SHOWN
     print("\n".join(_tree(lineage, "", most)))
-    print(f"\n{len(lineage.users):,} users in all: {_named(sorted(lineage.users), most)}")
+    print(f"\n{_counted(len(lineage.users), 'user', 'users')} in all: {_named(sorted(lineage.users), most)}")
 
 
 def _tree(lineage: "Traced", indent: str, most: int | None) -> Iterator[str]:
@@ -62,11 +62,15 @@ def _of_snapshot(snapshot: "SnapshotLineage", most: int | None) -> Iterator[str]
         return
     yield f"{snapshot.role}: snapshot {snapshot.id} in {snapshot.folder}, {snapshot.records:,} {snapshot.record} records"
     if snapshot.users:
-        yield f"  prompts of {len(snapshot.users):,} users: {_named([f'{user} ({number:,})' for user, number in snapshot.users.items()], most)}"
+        yield f"  prompts of {_counted(len(snapshot.users), 'user', 'users')}: {_named([f'{user} ({number:,})' for user, number in snapshot.users.items()], most)}"
     if snapshot.labelers:
-        yield f"  labels of {len(snapshot.labelers):,} people: {_named([f'{who} ({number:,})' for who, number in snapshot.labelers.items()], most)}"
+        yield f"  labels of {_counted(len(snapshot.labelers), 'person', 'people')}: {_named([f'{who} ({number:,})' for who, number in snapshot.labelers.items()], most)}"
     if snapshot.erased:
         yield f"  erased since: {_named(snapshot.erased, most)}; `instructloop snapshot redact` takes them out"
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _named(names: Sequence[str], most: int | None) -> str:
