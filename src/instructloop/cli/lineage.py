@@ -1,6 +1,6 @@
 """`instructloop lineage CHECKPOINT`: the people whose data is inside a model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,15 @@ def _of_snapshot(snapshot: "SnapshotLineage", most: int | None) -> Iterator[str]
         return
     yield f"{snapshot.role}: snapshot {snapshot.id} in {snapshot.folder}, {snapshot.records:,} {snapshot.record} records"
     if snapshot.users:
-        yield f"  prompts of {_counted(len(snapshot.users), 'user', 'users')}: {_named([f'{user} ({number:,})' for user, number in snapshot.users.items()], most)}"
+        yield f"  prompts of {_counted(len(snapshot.users), 'user', 'users')}: {_named(_with_numbers(snapshot.users), most)}"
     if snapshot.labelers:
-        yield f"  labels of {_counted(len(snapshot.labelers), 'person', 'people')}: {_named([f'{who} ({number:,})' for who, number in snapshot.labelers.items()], most)}"
+        yield f"  labels of {_counted(len(snapshot.labelers), 'person', 'people')}: {_named(_with_numbers(snapshot.labelers), most)}"
     if snapshot.erased:
         yield f"  erased since: {_named(snapshot.erased, most)}; `instructloop snapshot redact` takes them out"
+
+
+def _with_numbers(people: Mapping[str, int]) -> list[str]:
+    return [f"{name} ({number:,})" for name, number in people.items()]
 
 
 def _counted(number: int, one: str, more: str) -> str:
