@@ -92,5 +92,7 @@ def _redact(asked: Redact) -> None:
         print("  to be deleted, here and in every copy:", *one.old_files, sep="\n    ")
         if one.checkpoints:
             print("  trained on it, or made of models that were; what they learned cannot be taken out:", *one.checkpoints, sep="\n    ")
+        if one.quoting:
+            print("  may quote what was erased; to be deleted too:", *one.quoting, sep="\n    ")
     if not redactions:
         print("no snapshot holds a prompt that was erased")

@@ -203,6 +203,7 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     gone, kept = two_users(world, tmp_path)
     old = open_snapshot(tmp_path / "s")
     trained = checkpoint(tmp_path / "runs" / "m", snapshots={"demonstrations": old.id})
+    (tmp_path / "runs" / "samples.jsonl").write_text("{}\n")
     begun = checkpoint(tmp_path / "runs" / "n", snapshots={}, parents={"policy": "hash-of-m", "tokenizer": "t"})
     checkpoint(tmp_path / "runs" / "other", snapshots={}, parents={"policy": "hash-of-another"})
     register_model(world.store, None, NewModel(name="m", place=str(trained), identity="hash-of-m"))
@@ -212,6 +213,7 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     (redaction,) = redact_snapshots(world.store, None, Places(world.store, [tmp_path]))
     assert (redaction.old_id, redaction.rows_removed, redaction.checkpoints) == (old.id, 1, (trained, begun))
     assert redaction.old_files == (tmp_path / "s" / "train.jsonl.gz",)
+    assert redaction.quoting == (tmp_path / "runs" / "samples.jsonl",)
     assert redaction.new_folder is not None
     assert redaction.new_id == open_snapshot(redaction.new_folder).id != old.id
     assert [record.prompt.id for record in read_split(redaction.new_folder, "train", Demonstration)] == [kept]

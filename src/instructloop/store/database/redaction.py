@@ -20,6 +20,8 @@ from instructloop.store.database.roles import require
 from instructloop.store.snapshots import freeze, open_snapshot, origin_of, read_split
 
 REDACTED = "redacted"
+SAMPLES = "samples.jsonl"
+"""What a run folder has of prompts and of what the model said to them as it learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Redaction:
     checkpoints: tuple[Path, ...]
     """Trained on the old snapshot or on one that it was redacted from, and models made of these: the texts cannot be taken out of their
     weights."""
+    quoting: tuple[Path, ...]
+    """Samples of these runs, where erased prompts may stand: to be deleted by hand too."""
 
 
 def redact_snapshots(store: Store, actor: Actor, places: Places) -> list[Redaction]:
@@ -78,6 +82,7 @@ def _redact(store: Store, actor: Actor, folder: Path, gone: frozenset[str], plac
         new_folder=new_folder if new else None,
         rows_removed=removed,
         checkpoints=trained,
+        quoting=_quoting(trained),
     )
 
 
@@ -117,6 +122,12 @@ def _made_with(snapshot_ids: frozenset[str], places: Places) -> Sequence[Path]:
     while more := {folder for folder, of in parents.items() if folder not in made and of & made}:
         made |= more
     return sorted(made)
+
+
+def _quoting(checkpoints: Sequence[Path]) -> tuple[Path, ...]:
+    """A checkpoint is in the folder of its run, or in a folder there."""
+    runs = {folder for checkpoint in checkpoints for folder in list(checkpoint.parents)[:2]}
+    return tuple(sorted(folder / SAMPLES for folder in runs if (folder / SAMPLES).is_file()))
 
 
 def _parents(manifest: RunManifest, places: Places) -> set[Path]:
