@@ -39,7 +39,7 @@ def test_what_does_not_fit_the_context_is_refused_with_what_would() -> None:
 
 @pytest.mark.parametrize("length", [128, 500])
 def test_a_prompt_that_leaves_no_room_is_to_be_shortened(length: int) -> None:
-    with pytest.raises(ContextExceeded, match=rf"prompt 0 of {length} tokens\n.*at most 127.*\n.*remedy: +shorten the prompt$"):
+    with pytest.raises(ContextExceeded, match=rf"prompt 0 has {length} tokens\n.*at most 127.*\n.*remedy: +shorten the prompt$"):
         ENGINE.generate([[3] * length], Sampling(max_new_tokens=1), [0])
 
 

@@ -159,7 +159,7 @@ def require_room(prompt: Sequence[int], new_tokens: int, context: int, *, name: 
         raise DataError(f"{name} is empty", expected="at least one token", remedy="drop it, or begin prompts with the tokenizer's begin id")
     if len(prompt) >= context and new_tokens:
         raise ContextExceeded(
-            f"{name} of {len(prompt)} tokens",
+            f"{name} has {len(prompt)} tokens",
             expected=f"at most {context - 1}, as the model's context of {context} holds the answer too",
             remedy="shorten the prompt",
         )
