@@ -60,3 +60,12 @@ def test_nor_is_any_name_at_the_door(site: Stage) -> None:
         assert browser.submit("/login", name="a\0b", password="x\0").status_code < 500
         for path in ("/invitation/%00", "/invitation/a%00b"):
             assert browser.http.get(path).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 400, "3000000000", "-1", "1e400", "1.0e400", "nan", "many"])
+@pytest.mark.parametrize("setting", ["overlap", "lease_seconds", "gold_rate"])
+def test_nor_is_any_number(site: Stage, setting: str, number: str) -> None:
+    with browsing(site, "administrator") as browser:
+        made = browser.submit("/admin/queues", **{"name": "q", "kind": "ranking", "mode": "training", setting: number})
+        assert made.status_code == 400
+        assert browser.submit("/admin/review", task="none", act="requeue", overlap=number).status_code in (400, 404)

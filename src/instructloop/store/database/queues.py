@@ -21,6 +21,10 @@ Mode = Literal["training", "evaluation"]
 """Training labels put helpfulness first; evaluations put truthfulness and harmlessness first."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "overlap": (1, 1000), "skips_to_review": (1, 1000), "lease_seconds": (10, 30 * 86_400), "revise_seconds": (0, 3650 * 86_400),
+}  # fmt: skip
+"""Setting of a queue -> the least and the most that it can be."""
 
 _BY_ID = sa.select(schema.queues).where(schema.queues.c.id == sa.bindparam("this_queue"))
 
@@ -71,10 +75,9 @@ class QueueSettings:
     """Closed queues give out nothing; what is held can be submitted."""
 
     def __post_init__(self) -> None:
-        least = {"overlap": 1, "skips_to_review": 1, "lease_seconds": 10, "revise_seconds": 0}
-        for name, number in least.items():
-            if getattr(self, name) < number:
-                raise ConfigError(f"{name} is {getattr(self, name)}", expected=f"{number} or more", remedy="raise it")
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ConfigError(f"{name} is {getattr(self, name):,}", expected=f"{least} to {most:,}", remedy="correct it")
         if not (min(self.gold_rate, self.repeat_rate) >= 0 and self.gold_rate + self.repeat_rate <= 1):
             raise ConfigError(
                 f"gold_rate {self.gold_rate} and repeat_rate {self.repeat_rate}", expected="0 or more each, 1 or less together", remedy="correct them"

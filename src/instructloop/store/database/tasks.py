@@ -17,7 +17,7 @@ from instructloop.store.database.intake import take_answers, take_prompt
 from instructloop.store.database.kinds import PROMPT_KINDS, Body, Kind, check_body
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.prompts import StoredPrompt, find_prompt
-from instructloop.store.database.queues import Queue, find_queue
+from instructloop.store.database.queues import LIMITS, Queue, find_queue
 from instructloop.store.database.roles import LEADING, READING, Account, require
 from instructloop.store.database.texts import checked, checked_name
 from instructloop.store.database.turns import INTAKE, one_at_a_time
@@ -157,8 +157,10 @@ def change_task(connection: sa.Connection, now: datetime, actor: Account, task_i
     if values["state"] == "open":
         if row["prompt_id"] is not None:
             _unerased(connection, row["prompt_id"])
-        if values.get("overlap", row["assigned"]) < row["assigned"]:
-            raise ConfigError(f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it")
+        _, most = LIMITS["overlap"]
+        if not row["assigned"] <= values.get("overlap", row["assigned"]) <= most:
+            expected = f"no fewer than the {row['assigned']} who are on it, and at most {most:,}"
+            raise ConfigError(f"an overlap of {values['overlap']:,}", expected=expected, remedy="correct it")
     connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**values))
     write_audit(connection, now, actor, act, ("task", task_id), values)
 
