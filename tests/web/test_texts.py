@@ -30,7 +30,7 @@ PARTS = (
     "form",
 )
 PREFIXED = (
-    *(f"admin.{part}_" for part in PARTS), "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_",
+    *(f"admin.{part}_" for part in PARTS), "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_", "data.said_",
     "playground.example_", "errors.", "kinds.", "modes.", "questions.", "choices.",
 )  # fmt: skip
 """Looked up with a name put together from these."""

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from instructloop.errors import MissingExtra, StoreError, first_line
+from instructloop.errors import Conflict, MissingExtra, StoreError, first_line
 from instructloop.store.database.migration import upgrade
 from instructloop.store.database.moments import Clock, utc_now
 from instructloop.store.database.turns import turn
@@ -56,10 +56,16 @@ class Store:
     def writing(self, *, durable: bool = False) -> Generator[sa.Connection]:
         """A transaction: all of it is written, or, if an exception leaves the block, nothing.
 
-        Survives the end of the process in any case; with `durable` on SQLite also a power cut right after it.
+        Survives the end of the process in any case; with `durable` on SQLite also a power cut right after it. Raises `Conflict`
+        if somebody else has written a row meanwhile that there may be only once.
         """
-        with self._connect("durable" if durable else "write") as connection, turn(self.engine), connection.begin():
-            yield connection
+        try:
+            with self._connect("durable" if durable else "write") as connection, turn(self.engine), connection.begin():
+                yield connection
+        except exc.IntegrityError as error:
+            if not _is_there_already(error):
+                raise
+            raise Conflict("somebody else has just written the same", expected="one of the two", remedy="look at what is there now") from error
 
     @contextmanager
     def _connect(self, mode: str) -> Generator[sa.Connection]:
@@ -154,6 +160,12 @@ def _on_sqlite_begin(connection: sa.Connection) -> None:
     if mode != "read":
         connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if mode == 'durable' else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+
+def _is_there_already(error: exc.IntegrityError) -> bool:
+    """Whether a row was refused because another agrees with it in what is unique; other constraints are broken by mistakes of ours."""
+    unique = "23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"
+    return any(getattr(error.orig, name, None) in unique for name in ("sqlstate", "sqlite_errorname"))
 
 
 _PLACES = "the path of a file, or postgresql+psycopg://user:password@host/name"

@@ -17,9 +17,10 @@ from instructloop.store.database.intake import take_answers, take_prompt
 from instructloop.store.database.kinds import PROMPT_KINDS, Body, Kind, check_body
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.prompts import StoredPrompt, find_prompt
-from instructloop.store.database.queues import Queue, find_queue
+from instructloop.store.database.queues import LIMITS, Queue, find_queue
 from instructloop.store.database.roles import LEADING, READING, Account, require
-from instructloop.store.database.texts import checked
+from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import INTAKE, one_at_a_time
 
 JUDGED: Mapping[Kind, tuple[int, int]] = {"ranking": (2, 9), "evaluation": (2, 2)}
 """Kinds that judge answers -> how many, at least and at most."""
@@ -85,6 +86,7 @@ def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask
     """
     _require_adding(actor)
     with store.writing() as connection:
+        one_at_a_time(connection, INTAKE)
         queue, now = find_queue(connection, queue_id), store.now()
         ids = [_add_task(connection, now + place * TICK, queue, task) for place, task in enumerate(tasks)]
         write_audit(connection, now, actor, "add tasks", ("queue", queue_id), {"tasks": len(ids)})
@@ -98,6 +100,7 @@ def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[An
     hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
     """
     _require_adding(actor)
+    licence = None if licence is None else checked_name(licence, "the licence")
     ids, remaining = list[str](), iter(sets)
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
@@ -175,8 +178,10 @@ def change_task(connection: sa.Connection, now: datetime, actor: Account, task_i
     if values["state"] == "open":
         if row["prompt_id"] is not None:
             _unerased(connection, row["prompt_id"])
-        if values.get("overlap", row["assigned"]) < row["assigned"]:
-            raise ConfigError(f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it")
+        _, most = LIMITS["overlap"]
+        if not row["assigned"] <= values.get("overlap", row["assigned"]) <= most:
+            expected = f"no fewer than the {row['assigned']} who are on it, and at most {most:,}"
+            raise ConfigError(f"an overlap of {values['overlap']:,}", expected=expected, remedy="correct it")
     connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**values))
     write_audit(connection, now, actor, act, ("task", task_id), {name: value for name, value in values.items() if name != "gold"})
 
@@ -203,6 +208,7 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
 
 
 def _insert_answer_sets(connection: sa.Connection, now: datetime, queue_id: str, sets: Sequence[AnswerSet], licence: str | None) -> list[str]:
+    one_at_a_time(connection, INTAKE)
     queue, ids = find_queue(connection, queue_id), list[str]()
     for place, one in enumerate(sets):
         take_prompt(connection, now, one.prompt, licence, curated=True)

@@ -1,7 +1,9 @@
 """Queues: making them, setting them, who is qualified, their tasks, and sampling candidates for them."""
 
 import hashlib
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from typing import Annotated, Any
 
@@ -140,9 +142,8 @@ def act_in_bulk(request: Request, here: Here, tasks: list[str], act: str, overla
     if act == "retire":
         return text("admin.retired", count=change_tasks(store, here.account, tasks, "retire"))
     if act == "requeue":
-        return text(
-            "admin.requeued", count=change_tasks(store, here.account, tasks, "requeue", overlap=_number("overlap", overlap) if overlap else None)
-        )
+        people = round(_number("overlap", overlap)) if overlap else None
+        return text("admin.requeued", count=change_tasks(store, here.account, tasks, "requeue", overlap=people))
     raise DataError(f"the act {act!r}", expected="requeue or retire", remedy="choose one")
 
 
@@ -166,10 +167,10 @@ UNITS: Mapping[str, int] = {"lease_seconds": 60, "revise_seconds": 3600}
 
 
 def _number(name: str, given: str) -> Any:
-    try:
-        return float(given) if "." in given else int(given)
-    except ValueError as error:
-        raise DataError(f"{name} is {given!r:.40}", expected="a number", remedy="correct it") from error
+    with suppress(ValueError, OverflowError):
+        if math.isfinite(number := float(given) if "." in given else int(given)):
+            return number
+    raise DataError(f"{name} is {given!r:.40}", expected="a number", remedy="correct it")
 
 
 def _one_of(form: Mapping[str, str], name: str, known: tuple[Any, ...]) -> Any:
