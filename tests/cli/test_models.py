@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from instructloop.cli.main import main
-from instructloop.loop.served_models import registered_sources
+from instructloop.loop.registered_models import offered_models
 from instructloop.store.database.models import read_model
 from instructloop.store.database.opening import open_store
 from toy_runs import toy_tokenizer, write_policy
@@ -27,9 +27,9 @@ def place(tmp_path: Path) -> Path:
 
 def offered(place: Path) -> tuple[list[str], list[str]]:
     store = open_store(place)
-    there, gone = registered_sources(store)
+    there, gone = offered_models(store)
     store.close()
-    return [source.partition("=")[0] for source in there], [source.partition("=")[0] for source in gone]
+    return [model.name for model in there], [model.name for model in gone]
 
 
 def test_the_chosen_one_is_offered_first_and_what_is_hidden_or_gone_is_not(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,58 +2,28 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from browser import chromium
-from instructloop.cli.main import main
-from instructloop.loop.lab_pretraining import shipped_base
+from e2e.folder import ROOT, Folder
+from instructloop.lab.prompts import training_prompts as training_texts
+from instructloop.loop.registered_models import offered_models
 from instructloop.loop.rounds import people
-from instructloop.loop.rounds.__main__ import main as perform
 from instructloop.loop.rounds.asking import PageUser, ask_by_api
-from instructloop.loop.served_models import registered_sources
 from instructloop.store.database.labels import training_prompts
 from instructloop.store.database.opening import open_store
 
-ROOT = Path(__file__).parents[2]
 USERS = {"ada": 16, "bob": 14, "max": 205}
-SPLIT = ["--by", "user", "--split", "train=0.7,valid=0.3"]
-SMALL = ["--run.micro-batch", "8"]
 
 
-class Loop:
-    """One loop in a folder."""
-
-    def __init__(self, out: Path) -> None:
-        self.out, self.store = out, str(out / "feedback.db")
-
-    def verb(self, *words: object) -> None:
-        assert main([str(word) for word in words]) == 0
-
-    def act(self, kind: str, *words: object) -> None:
-        perform([kind, "--store", self.store, *map(str, words)])
-
-    @contextmanager
-    def served(self) -> Iterator[str]:
-        """A real server, ended as a person would end it; its address."""
-        command = [sys.executable, "-m", "instructloop.cli.main", "serve", "--store", self.store, "--port", "0", "--answers-per-minute", "1000"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}) as server:
-            assert server.stdout is not None
-            address = server.stdout.readline().removeprefix("The site is at ").strip()
-            try:
-                yield address
-            finally:
-                server.send_signal(signal.SIGINT)
-                server.communicate(timeout=30)
-        assert server.returncode == 0
+class Loop(Folder):
+    """One loop, by scripted people."""
 
     def bootstrap(self) -> list[people.User]:
         """Labelers write and answer; a first model comes of that."""
@@ -61,23 +31,18 @@ class Loop:
         users = people.join(store, 0, USERS)
         store.close()
         self.act("bootstrap", "--count", 12)
-        self.act("texts", "--count", 200, "--out", self.out / "texts.jsonl")
-        self.verb("snapshot", self.out / "texts.jsonl", "--kind", "documents", "--out", self.out / "texts")
-        self.verb("snapshot", "--store", self.store, "--kind", "demonstrations", *SPLIT, "--out", self.out / "first")
+        self.texts()
+        self.freeze("demonstrations", self.out / "first")
         self.sft(self.out / "first", self.out / "bootstrap")
         self.verb("models", "add", self.out / "bootstrap", "--store", self.store, "--choose")
         return users
 
-    def sft(self, demonstrations: Path, out: Path) -> None:
-        more = ["--demonstrations", demonstrations, "--pretraining", self.out / "texts", "--sft-ptx-init.epochs", 1, *SMALL, "--out", out]
-        self.verb("sft", "demo", "--stage", "sft_ptx_init", "--model", shipped_base(), *more)
-
-    def curate(self) -> None:
+    def demonstrate(self) -> None:
         """Curation, demonstrations for some of what was asked, and SFT."""
-        self.verb("curate", "--store", self.store, "--out", self.out / "curation", "--omit", "length", "--valid", 0.3, "--test", 0, "--workers", 1)
+        self.curate()
         self.act("choose", "--prompts", self.prompts, "--start", 0, "--count", 8, "--out", self.out / "asked")
         self.act("demonstrate", "--prompts", self.out / "asked")
-        self.verb("snapshot", "--store", self.store, "--kind", "demonstrations", *SPLIT, "--out", self.out / "demonstrations")
+        self.freeze("demonstrations", self.out / "demonstrations")
         self.sft(self.out / "demonstrations", self.out / "sft")
         self.verb("models", "add", self.out / "sft", "--store", self.store)
 
@@ -90,18 +55,9 @@ class Loop:
         self.verb("jobs", "sample", "--store", self.store, "--queue", queue, "--overlap", 3, "--prompts", folder / "asked", *more)
         self.verb("worker", "--store", self.store, "--once", "--folder", self.out / "work")
         self.act("rank", "--queue", queue)
-        self.verb("snapshot", "--store", self.store, "--kind", "rankings", *SPLIT, "--out", folder / "rankings")
-        data = ["--rankings", folder / "rankings", "--demonstrations", self.out / "demonstrations"]
-        self.verb("reward", "demo", "--model", self.out / "sft" / "model", *data, *SMALL, "--out", folder / "reward")
-        short = ["iterations", 2, "episodes", 8, "minibatches", 1, "value-warmup", 0, "valid-every", 2, "valid-prompts", 8]
-        flags = [f"--ppo.{word}" if isinstance(word, str) else word for word in short]
-        inputs = ["--policy", self.out / "sft" / "model", "--reward", folder / "reward" / "model", "--prompts", self.prompts]
-        self.verb("ppo", "demo", *flags, *SMALL, *inputs, "--pretraining", self.out / "texts", "--out", folder / "ppo")
+        self.freeze("rankings", folder / "rankings")
+        self.reward_and_ppo(self.out / "sft", self.out / "demonstrations", folder)
         self.verb("models", "add", folder / "ppo", "--store", self.store, "--name", f"ppo-{number}", "--choose")
-
-    @property
-    def prompts(self) -> Path:
-        return self.out / "curation" / "prompts"
 
 
 def ask_with_openai(address: str, user: people.User) -> None:
@@ -134,7 +90,7 @@ def test_the_loop_closes_twice(tmp_path: Path, subtests: Any, capsys: pytest.Cap
     loop = Loop(tmp_path)
     users = {user.name: user for user in loop.bootstrap()}
     asked_in_browser = 0
-    with loop.served() as address:
+    with loop.served() as (address, _):
         ask_with_openai(address, users["ada"])
         assert len(list(ask_by_api(address, users["max"].key, "bootstrap", users["max"].prompts, max_tokens=1))) == USERS["max"]
         page = PageUser(address)
@@ -142,13 +98,13 @@ def test_the_loop_closes_twice(tmp_path: Path, subtests: Any, capsys: pytest.Cap
         for prompt in users["bob"].prompts:
             assert isinstance(page.ask("bootstrap", prompt, max_tokens=2), str)
         with subtests.test("the page in a real browser"), chromium() as browser:
-            ask_on_the_page(browser, address, "Name a fruit that nobody has named yet.")
+            ask_on_the_page(browser, address, training_texts(0, sum(USERS.values()) + 1)[-1].text)
             asked_in_browser = 1
     store = open_store(loop.store)
     stored = [one.record for one in training_prompts(store, None)]
     store.close()
     assert {name: sum(prompt.user_id == name for prompt in stored) for name in USERS} == {**USERS, "bob": USERS["bob"] + asked_in_browser}
-    loop.curate()
+    loop.demonstrate()
     assert Counter(prompt.user_id for prompt in people.all_prompts(loop.prompts))["max"] == 200
     loop.turn(1, "sft")
     loop.turn(2, "sft:0.5", "ppo-1:0.5")
@@ -156,9 +112,9 @@ def test_the_loop_closes_twice(tmp_path: Path, subtests: Any, capsys: pytest.Cap
     loop.verb("lineage", tmp_path / "round-2" / "ppo" / "model", "--store", loop.store, "--look", tmp_path)
     assert capsys.readouterr().out.splitlines()[-1] == "6 users in all: ada, bob, labeler-1, labeler-2, labeler-3, max"
     store = open_store(loop.store)
-    there, gone = registered_sources(store)
+    there, gone = offered_models(store)
     store.close()
-    assert [source.partition("=")[0] for source in there] == ["ppo-2", "ppo-1", "sft", "bootstrap"]
+    assert [model.name for model in there] == ["ppo-2", "ppo-1", "sft", "bootstrap"]
     assert gone == []
     loop.act("report", "--curation", tmp_path / "curation", "--rounds", tmp_path / "round-1", tmp_path / "round-2", "--out", tmp_path / "report.html")
     told = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", (tmp_path / "report.html").read_text()))

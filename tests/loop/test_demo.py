@@ -16,7 +16,7 @@ from instructloop.evals.report.inputs import ReportInputs
 from instructloop.evals.results import MODEL_NAMES, Results
 from instructloop.lab.prompts import PRACTICE_POOL, evaluation_prompts
 from instructloop.loop.demo import run_demo
-from instructloop.loop.served_models import registered_sources
+from instructloop.loop.registered_models import offered_models
 from instructloop.records import Demonstration, Ranking
 from instructloop.store.database.lineage import Places, trace
 from instructloop.store.database.models import list_models
@@ -87,7 +87,7 @@ def test_a_second_call_finds_everything(base: Path, out: Path, capsys: pytest.Ca
 
 def test_its_store_knows_its_models_and_whose_data_is_inside(out: Path) -> None:
     with closing(open_store(out / "feedback.db")) as store:
-        offered = [source.partition("=")[0] for source in registered_sources(store)[0]]
+        offered = [model.name for model in offered_models(store)[0]]
         hidden = {model.name for model in list_models(store)} - set(offered)
         lineage = trace(out / "reward" / "model", Places(store))
     assert offered == ["ppo_ptx", "ppo", "sft"]

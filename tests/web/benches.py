@@ -1,5 +1,6 @@
 """A labeler's page in Chromium, and what the store says that was done there."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,17 @@ def press(page: Any, keys: str) -> None:
         page.keyboard.press(key)
 
 
+def drop(page: Any, chip: str, target: str) -> None:
+    """Drag a chip to a rank or between two, with the mouse."""
+    page.locator(chip).evaluate("chip => chip.scrollIntoView({block: 'center'})")
+    source, aim = page.locator(chip).bounding_box(), page.locator(target).bounding_box()
+    page.mouse.move(source["x"] + source["width"] / 2, source["y"] + source["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(aim["x"] + aim["width"] / 2 - 9, aim["y"] + aim["height"] / 2, steps=3)
+    page.mouse.move(aim["x"] + aim["width"] / 2, aim["y"] + aim["height"] / 2)
+    page.mouse.up()
+
+
 def tab_to(page: Any, selector: str) -> None:
     """By the Tab key alone."""
     for _ in range(80):
@@ -63,6 +75,15 @@ def tab_to(page: Any, selector: str) -> None:
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"{selector} cannot be reached")
+
+
+def until(page: Any, expression: str, *, seconds: float = 8.0) -> Any:
+    """What an expression says once that is something. Asked anew each time, as `wait_for_function` is forbidden by the pages' policy."""
+    end = time.monotonic() + seconds
+    while not (said := page.evaluate(expression)):
+        assert time.monotonic() < end, f"{expression} after {seconds:g} seconds"
+        page.wait_for_timeout(10)
+    return said
 
 
 def saved(page: Any) -> None:

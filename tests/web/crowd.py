@@ -14,11 +14,13 @@ from instructloop.store.database.tasks import add_answer_sets
 PASSWORD = "seven plain words that nobody knows"
 
 
-def gather(store: Store, *, labelers: int, users: int, tasks: int, overlap: int, num_answers: int = 4) -> tuple[Queue, list[str], list[str]]:
-    """The queue, the labelers' names and the users'."""
+def gather(
+    store: Store, *, labelers: int, users: int, tasks: int, overlap: int, num_answers: int = 4, characters: int = 640
+) -> tuple[Queue, list[str], list[str]]:
+    """The queue, the labelers' names and the users'; `characters` is the length of an answer."""
     lead = create_account(store, None, name="lead of the crowd", role="lead", password=PASSWORD)
     queue = create_queue(store, lead, name="crowd", kind="ranking", settings=QueueSettings(overlap=overlap))
-    add_answer_sets(store, lead, queue.id, (_set(number, num_answers) for number in range(tasks)), licence="CC0")
+    add_answer_sets(store, lead, queue.id, (_set(number, num_answers, characters) for number in range(tasks)), licence="CC0")
     names = [f"labeler {number}" for number in range(labelers)], [f"user {number}" for number in range(users)]
     for group, role in zip(names, ("labeler", "playground"), strict=True):
         for name in group:
@@ -40,7 +42,8 @@ def lost_and_doubled(store: Store, acknowledged: Sequence[str]) -> tuple[int, in
     return len(set(acknowledged) - there), doubled, over
 
 
-def _set(number: int, num_answers: int) -> AnswerSet:
+def _set(number: int, num_answers: int, characters: int) -> AnswerSet:
     prompt = Prompt(id=f"crowd{number}", text=f"Prompt number {number}", user_id=f"user{number % 7}")
-    answers = [Completion(id=f"a{i}", prompt_id=prompt.id, text=f"Answer {i} to {number}. " * 40, model_id="m") for i in range(num_answers)]
+    texts = [(f"Answer {i} to {number}. " * characters)[:characters] for i in range(num_answers)]
+    answers = [Completion(id=f"a{i}", prompt_id=prompt.id, text=text, model_id="m") for i, text in enumerate(texts)]
     return AnswerSet(prompt=prompt, completions=tuple(answers))

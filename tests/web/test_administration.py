@@ -1,17 +1,23 @@
 """The administration through its pages; what was done is read back from the store."""
 
+import html
 import time
 from pathlib import Path
 
 import pytest
 
+from instructloop.records import Prompt
 from instructloop.store.database.accounts import create_account
 from instructloop.store.database.audit import read_audit
+from instructloop.store.database.freezing import register_snapshot
 from instructloop.store.database.leases import lease_next
 from instructloop.store.database.oversight import lease_rows, list_guides, queue_overviews, task_rows
 from instructloop.store.database.queues import create_queue
 from instructloop.store.database.submissions import submit
 from instructloop.store.database.tasks import add_answer_sets
+from instructloop.store.database.views import view_task
+from instructloop.store.snapshots import freeze
+from instructloop.web.guide_text import shipped_guide
 from store_world import answer_set, ranking_body
 from web.people import browsing
 from web.scripted import Stage
@@ -52,6 +58,50 @@ def test_a_queue_is_made_and_set_by_its_forms(site: Stage) -> None:
         assert browser.submit(f"/admin/queues/{one.queue.id}", overlap="many").status_code == 400
     assert queue_overviews(site.store, site.people["lead"])[0].queue.settings.overlap == 3
     assert {"create queue", "publish guide"} <= set(acts(site))
+
+
+def test_prompts_are_asked_for_answered_and_described(site: Stage, tmp_path: Path) -> None:
+    store, lead, labeler = site.store, site.people["lead"], site.people["labeler"]
+    queues = {kind: create_queue(store, lead, name=kind, kind=kind) for kind in ("write_prompt", "demonstration", "prompt_metadata", "ranking")}
+    with browsing(site, "lead") as browser:
+
+        def add(kind: str, **fields: str) -> int:
+            return browser.submit(f"/admin/queues/{queues[kind].id}/new-tasks", **fields).status_code
+
+        assert add("write_prompt", prompt_kind="user_based", about=HOSTILE, count="2") == 303
+        assert add("write_prompt", prompt_kind="poem", count="2") == 400
+        assert add("demonstration", source="written", count="5") == 400, "nothing is written yet"
+        for number in range(2):
+            lease = lease_next(store, labeler, queues["write_prompt"].id)
+            assert lease is not None
+            assert view_task(store, labeler, lease.id).about == HOSTILE
+            submit(store, labeler, lease.id, {"prompt": f"Name fish {number}.", "use_case": None}, key=lease.id)
+        assert add("demonstration", source="written", count="1") == 303
+        assert add("demonstration", source="written", count="5") == 303, "the other"
+        assert add("demonstration", source="written", count="5") == 400, "both are there"
+        asked = [Prompt(id=f"c{number}", text=f"Name tree {number}.", user_id="a customer", consent="1") for number in range(3)]
+        snapshot = freeze(tmp_path / "prompts", {"train": asked}, query="", source_of=lambda _: "customer")
+        assert add("prompt_metadata", source=snapshot.id, count="2") == 404, "not registered"
+        register_snapshot(store, None, tmp_path / "prompts")
+        assert add("prompt_metadata", source=snapshot.id, count="2") == 303
+        assert add("prompt_metadata", source=snapshot.id, count="2") == 303
+        assert "3 prompts" in browser.http.get(f"/admin/queues/{queues['demonstration'].id}").text
+        for count in ("0", "1001", "two", "1.5"):
+            assert add("prompt_metadata", source="written", count=count) == 400
+        assert add("ranking", source="written", count="1") == 400
+    said = {kind: sorted(row.excerpt or "" for row in task_rows(store, lead, queue.id, state=None)) for kind, queue in queues.items()}
+    assert said == {
+        "write_prompt": ["", ""], "demonstration": ["Name fish 0.", "Name fish 1."],
+        "prompt_metadata": ["Name tree 0.", "Name tree 1.", "Name tree 2."], "ranking": [],
+    }  # fmt: skip
+
+
+def test_a_guide_may_begin_with_the_package_s_own(site: Stage) -> None:
+    with browsing(site, "lead") as browser:
+        for mode in ("training", "evaluation"):
+            text = html.unescape(browser.http.get(f"/admin/guides?begin={mode}").text)
+            assert shipped_guide(mode).strip().splitlines()[-1] in text
+        assert browser.http.get("/admin/guides?begin=neither").status_code == 400
 
 
 def test_tasks_are_retired_and_offered_again_all_or_none(site: Stage) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from browser import chromium
+from instructloop.store.database.drafts import read_draft
 from instructloop.store.database.leases import free, held_leases, list_leases
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.queues import Queue
 from instructloop.store.database.sessions import list_sessions, revoke_session
-from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, work_at
+from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, until, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
 from web.scripted import PASSWORD, Stage, served, stage
 from web.site_process import free_port, serving
@@ -82,6 +83,39 @@ def test_a_draft_is_saved_and_there_for_another_browser(place: tuple[Stage, str]
         assert page.get_attribute(".step:nth-child(2)", "aria-current") == "step"
         assert page.input_value("#of-B-note") == "Half a th"
         assert page.is_checked(".scale [value='3']")
+
+
+def test_a_revision_is_drafted_as_an_answer_is(place: tuple[Stage, str], browser: Any) -> None:
+    site, url = place
+    queue = writing(site)
+    with opened(browser) as page:
+        log_in(page, url)
+        work_at(page, url, queue)
+        page.fill("#once-text", "The first answer.")
+        press(page, "Control+Enter")
+        page.wait_for_selector(FINISHED)
+        (first,) = submissions(site)
+        page.goto(f"{url}/labeling/submissions/{first.id}")
+        page.wait_for_selector("#once-text")
+        page.fill("#once-text", "The first answer, and half of a")
+        saved(page)
+    assert read_draft(site.store, site.people["labeler"], first.lease_id).body["answer"]["text"] == "The first answer, and half of a"
+    with opened(browser, may_fail=True) as page, opened(browser) as elsewhere:
+        for one in (page, elsewhere):
+            log_in(one, url)
+            one.goto(f"{url}/labeling/submissions/{first.id}")
+            one.wait_for_selector("#once-text")
+            assert one.input_value("#once-text") == "The first answer, and half of a"
+        elsewhere.fill("#once-text", "The second answer.")
+        saved(elsewhere)
+        page.fill("#once-text", "Something else.")
+        page.wait_for_selector("#conflict[open]")
+        page.click("#conflict [value=theirs]")
+        saved(page)
+        press(page, "Control+Enter")
+        page.wait_for_url("**/labeling/own")
+    assert [submission.body["text"] for submission in submissions(site)] == ["The first answer.", "The second answer."]
+    assert read_draft(site.store, site.people["labeler"], first.lease_id) is None
 
 
 def test_a_session_that_ends_is_begun_again_in_place(place: tuple[Stage, str], browser: Any) -> None:
@@ -178,7 +212,7 @@ def test_a_task_taken_back_is_said_and_the_next_one_given(place: tuple[Stage, st
         page.wait_for_selector("#lost[open]")
         page.click("#lost button")
         page.wait_for_selector("#lost", state="hidden")
-        page.wait_for_function("document.querySelector('#once-text').value === ''")  # the next task may still be on its way
+        until(page, "document.querySelector('#once-text').value === ''")  # the next task may still be on its way
 
 
 def test_a_clock_that_is_wrong_by_years_changes_nothing(place: tuple[Stage, str], browser: Any) -> None:

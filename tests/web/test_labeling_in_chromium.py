@@ -12,7 +12,7 @@ from instructloop.store.database import schema
 from instructloop.store.database.labels import current_labels
 from instructloop.store.database.queues import QueueSettings, acknowledge_guide, change_queue, publish_guide
 from instructloop.store.database.tasks import NewTask, add_tasks
-from web.benches import by_letters, heard, log_in, opened, press, saved, submissions, submitted, tab_to, work_at
+from web.benches import by_letters, drop, heard, log_in, opened, press, saved, submissions, submitted, tab_to, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of
 from web.scripted import Stage, served, stage
 
@@ -76,16 +76,6 @@ def test_nine_answers_by_keyboard_alone(place: tuple[Stage, str], browser: Any) 
     assert [label["body"]["text"] for label in current_labels(site.store, None, "demonstration")] == ["A better one."]
 
 
-def drop(page: Any, chip: str, target: str) -> None:
-    page.locator(chip).evaluate("chip => chip.scrollIntoView({block: 'center'})")
-    source, aim = page.locator(chip).bounding_box(), page.locator(target).bounding_box()
-    page.mouse.move(source["x"] + source["width"] / 2, source["y"] + source["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(aim["x"] + aim["width"] / 2 - 9, aim["y"] + aim["height"] / 2, steps=3)
-    page.mouse.move(aim["x"] + aim["width"] / 2, aim["y"] + aim["height"] / 2)
-    page.mouse.up()
-
-
 def test_four_answers_by_mouse(place: tuple[Stage, str], browser: Any) -> None:
     site, url = place
     queue = queue_of(site, "ranking", "Four")
@@ -121,6 +111,37 @@ def test_four_answers_by_mouse(place: tuple[Stage, str], browser: Any) -> None:
     assert [rating["likert"] for rating in body["ratings"].values()] == [7, 6, 5, 4]
     assert body["ratings"]["A"]["flags"] == ["hallucination"]
     assert body["groups"] == [["D"], ["A", "B"], ["C"]]
+
+
+def test_letter_keys_work_with_caps_lock_on(place: tuple[Stage, str], browser: Any) -> None:
+    """With Caps Lock a letter comes as a capital without Shift, which is how a capital is pressed here; Shift makes it small."""
+    site, url = place
+    queue = queue_of(site, "ranking")
+    judged(site, queue, 1, num_answers=2, texts=("A line. " * 400,))
+    with opened(browser) as page:
+        log_in(page, url)
+        work_at(page, url, queue)
+        press(page, "3 Q R N")
+        page.keyboard.type("SHOUTED")
+        press(page, "Escape Q Z J 4 Control+Enter")  # the flag off, and on again; on to B
+        page.wait_for_selector(".board")
+        press(page, "1 J 2 X")
+        assert page.locator(".rankable.open").count() == 1, "one card is expanded"
+        press(page, "Shift+x")  # Playwright sends what is named: a small letter with Shift
+        assert page.locator(".rankable.open").count() == 2, "and now both"
+        press(page, "K C J C")
+        page.wait_for_selector("#comparing[open]")
+        press(page, "Escape B")
+        page.keyboard.type("A BETTER ONE")
+        press(page, "Escape S")
+        page.wait_for_selector("#skipping[open]")
+        press(page, "Escape Control+Enter")
+        page.wait_for_selector("#none:not([hidden])")
+    (submission,) = submissions(site)
+    body = by_letters(site, submission)
+    assert body["ratings"]["A"] == {"likert": 3, "flags": ["fails_task", "satisfies_constraint"], "note": "SHOUTED"}
+    assert body["groups"] == [["A"], ["B"]]
+    assert body["better"] == "A BETTER ONE"
 
 
 @pytest.mark.parametrize("num_answers", [4, 9])

@@ -1,6 +1,7 @@
 """Screening: what candidates reach, counted by hand; and spot checks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from instructloop.store.database.spot_checks import list_checks
 from instructloop.store.database.submissions import submit
 from instructloop.store.database.tasks import NewTask, add_answer_sets, add_tasks
 from instructloop.web.candidates import sheets
+from store_world import ranking_body
 from web.people import browsing
 from web.scripted import Stage
 
@@ -121,3 +123,40 @@ def test_a_spot_check_is_of_each_submission_once(site: Stage) -> None:
     assert "80.0 % [37.6, 96.4], n = 5" in page
     (doubtful,) = (one for one in list_checks(site.store, site.people["lead"]) if not one.fine)
     assert (doubtful.person, doubtful.note) == (labeler.id, "hasty")
+
+
+SAID: Mapping[str, Any] = {
+    "demonstration": {"text": "A trout."},
+    "prompt_metadata": {"use_case": "brainstorming", "marks": ["ambiguous"]},
+    "ranking": ranking_body("ab"),
+    "evaluation": {"ratings": ranking_body("ab")["ratings"], "preferred": None},
+    "plain": {"prompt": "Name a lake.", "use_case": None},
+    "few_shot": {"instruction": "Name the mood.", "shots": [{"query": "I passed!", "response": "happy"}, {"query": "Rain.", "response": "sad"}],
+                 "use_case": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_a_submission_of_every_kind_can_be_checked(site: Stage, kind: Any) -> None:
+    lead, labeler = site.people["lead"], site.people["labeler"]
+    asked = Prompt(id="p", text="Name a fish.", user_id="user")
+    answers = tuple(Completion(id=id_, prompt_id="p", text=f"answer {id_}", model_id="m") for id_ in "ab")
+    add_answer_sets(
+        site.store,
+        lead,
+        create_queue(site.store, lead, name="stock", kind="ranking").id,
+        [AnswerSet(prompt=asked, completions=answers)],
+        licence="CC0",
+    )
+    writes = kind in ("plain", "few_shot")
+    queue = create_queue(site.store, lead, name="queue", kind="write_prompt" if writes else kind)
+    judges = ("a", "b") if kind in ("ranking", "evaluation") else ()
+    add_tasks(site.store, lead, queue.id, [NewTask(prompt_kind=kind) if writes else NewTask(prompt_id="p", answers=judges)])
+    lease = lease_next(site.store, labeler, queue.id)
+    assert lease is not None
+    submit(site.store, labeler, lease.id, SAID[kind], key="k")
+    with browsing(site, "lead") as browser:
+        shown = browser.http.get("/admin/spot-checks")
+    assert shown.status_code == 200
+    words = {"demonstration": "A trout.", "prompt_metadata": "ambiguous", "plain": "Name a lake.", "few_shot": "I passed! → happy"}
+    assert words.get(kind, "answer b") in shown.text

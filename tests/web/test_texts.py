@@ -28,6 +28,8 @@ PARTS = (
     "what",
     "layout",
     "form",
+    "prompt_kind",
+    "begin",
 )
 PREFIXED = (
     *(f"admin.{part}_" for part in PARTS), "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_", "data.said_",

@@ -28,7 +28,7 @@ class Serve:
     """Feedback database: a path (SQLite, made if it is not there), or postgresql+psycopg://user:password@host/name."""
     model: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="[NAME=]DIR|HUB_ID|URL")] = ()
     """A model to offer: checkpoint folder, hub id, or address of a server with OpenAI's API (http://host/v1). Give it again for more.
-    Without it the models are offered that the store knows and shows, the chosen one first; see `instructloop models`."""
+    Without it the models are offered that the store knows and shows at any time, the chosen one first; see `instructloop models`."""
     host: str = "127.0.0.1"
     """Address to listen on; the default is reached from this machine only."""
     port: int = 8000
@@ -52,7 +52,8 @@ def main(argv: Sequence[str]) -> None:
     asked = parse("serve", Serve, argv)
     from instructloop.loop.example.completer import NAME, ExampleCompleter
     from instructloop.loop.example.filling import fill
-    from instructloop.loop.served_models import open_models, registered_sources
+    from instructloop.loop.registered_models import RegisteredModels
+    from instructloop.loop.served_models import open_models
     from instructloop.store.database.opening import open_store
     from instructloop.web.serving import Ready, serve
     from instructloop.web.settings import SiteSettings
@@ -67,8 +68,8 @@ def main(argv: Sequence[str]) -> None:
     def announce(site: Ready) -> None:
         print(f"The site is at {site.address}")
         print(f"models: {', '.join(completers) or 'none; give one with --model'}")
-        for model in gone:
-            print(f"left out, as its folder is gone: {model}")
+        for model in models.gone if isinstance(models, RegisteredModels) else ():
+            print(f"left out, as its folder is gone: {model.name}={model.place}")
         if site.first_link:
             print(f"\nThere is no administrator yet. This link makes the first one; it works once, for a day:\n\n    {site.first_link}\n")
         if filled:
@@ -81,7 +82,8 @@ def main(argv: Sequence[str]) -> None:
     with ExitStack() as opened:
         store = opened.enter_context(closing(open_store(asked.store)))
         filled = fill(store) if asked.example else None
-        sources, gone = (asked.model, []) if asked.model else registered_sources(store)
-        models = opened.enter_context(closing(open_models(sources, asked.serving, api_key=os.environ.get(KEY_VARIABLE))))
+        key = os.environ.get(KEY_VARIABLE)
+        models = open_models(asked.model, asked.serving, api_key=key) if asked.model else RegisteredModels(store, asked.serving, api_key=key)
+        opened.enter_context(closing(models))
         completers = {NAME: ExampleCompleter(), **models} if asked.example else models
         serve(store, completers, settings, ready=announce)

@@ -17,8 +17,6 @@ from typing import Protocol
 from instructloop.config import Precision
 from instructloop.errors import Busy, ConfigError
 from instructloop.protocols import Completer, CompletionChunk, CompletionRequest
-from instructloop.store.database.models import list_models
-from instructloop.store.database.opening import Store
 from instructloop.web.remote import RemoteCompleter, models_of
 
 RETRY_AFTER = 5.0
@@ -56,16 +54,6 @@ class Loaded(Completer, Protocol):
         ...
 
 
-def registered_sources(store: Store) -> tuple[list[str], list[str]]:
-    """The models that a store offers, as `name=source`, the chosen one first; and apart those whose folders are gone."""
-    there: list[str] = []
-    gone: list[str] = []
-    for model in list_models(store, visible_only=True):
-        place = Path(model.place)
-        (there if not place.is_absolute() or place.exists() else gone).append(f"{model.name}={model.place}")
-    return there, gone
-
-
 def open_models(sources: Sequence[str], serving: Serving, *, api_key: str | None = None) -> "ServedModels":
     """The models of `sources`, each a directory, a hub id, or the URL of an OpenAI-compatible server up to its version.
 
@@ -82,8 +70,17 @@ def open_models(sources: Sequence[str], serving: Serving, *, api_key: str | None
         if twice := sorted(found.keys() & models.keys()):
             raise ConfigError(f"two models are called {twice[0]!r}", expected="one name, one model", remedy="name one: name=source")
         models |= found
-    _require_checkpoints([model.source for model in models.values() if isinstance(model, Loader)])
-    return ServedModels(models, loaded=serving.loaded)
+    return _checked(models, serving)
+
+
+def open_places(places: Mapping[str, str], serving: Serving, *, api_key: str | None = None) -> "ServedModels":
+    """The models at these places, each under its name, whatever that is. Raises as `open_models`."""
+    return _checked({name: place_of(name, place, serving, api_key) for name, place in places.items()}, serving)
+
+
+def place_of(name: str, place: str, serving: Serving, api_key: str | None) -> "Completer | Loader":
+    """What serves the one model at a place: directory, hub id or URL. Raises `ConfigError` for a server of several models."""
+    return _remote(name, place, api_key)[name] if "://" in place else Loader(place, serving)
 
 
 @dataclass(frozen=True)
@@ -106,13 +103,20 @@ class ServedModels(Mapping[str, Completer]):
 
     def __init__(self, models: Mapping[str, Completer | Loader], *, loaded: int) -> None:
         """Of the models that have to be loaded, at most `loaded` are in memory at once."""
-        self._loaders, self._places = {name: model for name, model in models.items() if isinstance(model, Loader)}, loaded
-        self._completers = {name: _Lazy(self, name) if isinstance(model, Loader) else model for name, model in models.items()}
+        self._places = loaded
+        self._loaders: dict[str, Loader] = {}
+        self._completers: dict[str, Completer] = {}
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._pinned: Counter[str] = Counter()
         """How many threads are handing a model a request."""
         self._lock = threading.Lock()
         self._loading = threading.Lock()
+        self.add(models)
+
+    def add(self, models: "Mapping[str, Completer | Loader]") -> None:
+        """Offer further models."""
+        self._loaders |= {name: model for name, model in models.items() if isinstance(model, Loader)}
+        self._completers |= {name: _Lazy(self, name) if isinstance(model, Loader) else model for name, model in models.items()}
 
     def __getitem__(self, name: str) -> Completer:
         return self._completers[name]
@@ -190,6 +194,12 @@ class _Lazy:
         return self._models.complete(self._name, request)
 
 
+def _checked(models: "Mapping[str, Completer | Loader]", serving: Serving) -> ServedModels:
+    """What can be known before weights are read is refused when the site starts, not when somebody asks."""
+    _require_checkpoints([model.source for model in models.values() if isinstance(model, Loader)])
+    return ServedModels(models, loaded=serving.loaded)
+
+
 def _split(source: str) -> tuple[str, str]:
     """Name and place of a source; a sign of equality within a path or an address is none that names."""
     name, given, where = source.partition("=")
@@ -218,7 +228,6 @@ def _remote(name: str, where: str, api_key: str | None) -> dict[str, RemoteCompl
 
 
 def _require_checkpoints(places: Sequence[str]) -> None:
-    """What can be known before weights are read is refused when the site starts, not when somebody asks."""
     for place in places:
         from instructloop.model.pretrained import open_config
 

@@ -1,6 +1,7 @@
 """What leads see and do: overviews, review, leases, times, skips, funnel, families, spot checks; on both databases."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from instructloop.errors import AccessDenied, Conflict, DataError, NotFound
 from instructloop.store.database import activity, bulk, families, judgements, oversight, spot_checks
 from instructloop.store.database.audit import read_audit
 from instructloop.store.database.erasure import erase_prompt
+from instructloop.store.database.freezing import freeze_from_store
 from instructloop.store.database.labels import training_rankings
 from instructloop.store.database.leases import lease_next, skip
 from instructloop.store.database.models import NewModel, register_model
@@ -140,6 +142,33 @@ def test_a_family_goes_back_to_the_first_model_and_no_further(world: World) -> N
     assert (parent.model.name, parent.parents) == ("sft", {"policy": "base"})
     assert family.snapshots == {"data": "s"}
     assert families.model_family(world.store, world.lead, "loop").parents == {"policy": "w-loop"}
+
+
+def test_everybody_whose_data_is_inside_a_family_is_named_once(world: World, tmp_path: Path) -> None:
+    queue = world.queue()
+    world.rankings(queue, 2)
+    asked = world.prompt("Name a fish.")
+    add_tasks(world.store, world.lead, (answering := world.queue("demonstration")).id, [NewTask(prompt_id=asked)])
+    for number in range(2):
+        lease = take(world, world.labeler, queue)
+        submit(world.store, world.labeler, lease.id, ranking_body(lease.shown), key=f"{number}")
+    submit(world.store, world.labeler, take(world, world.labeler, answering).id, {"text": "A trout."}, key="3")
+    frozen = {
+        data: freeze_from_store(world.store, None, data, tmp_path / data, split_of=lambda _: "train", query="").id
+        for data in ("rankings", "demonstrations")
+    }  # fmt: skip
+    register_model(world.store, None, NewModel(name="sft", place="x", identity="w-sft", snapshots={"demonstrations": frozen["demonstrations"]}))
+    parents, read = {"policy": "w-sft"}, {"rankings": frozen["rankings"], "pretraining": "unknown"}
+    register_model(world.store, None, NewModel(name="ppo", place="x", parents=parents, snapshots=read))
+
+    def inside(name: str) -> list[tuple[str, int, int]]:
+        family = families.model_family(world.store, world.lead, name)
+        return [(one.name, one.prompts, one.labels) for one in families.contributors(world.store, world.lead, family)]
+
+    assert inside("sft") == [("the labeler", 0, 1), ("the playground", 1, 0)]
+    assert inside("ppo") == [("the labeler", 0, 3), ("the playground", 1, 0), ("user0", 1, 0), ("user2", 1, 0)]
+    with pytest.raises(AccessDenied):
+        families.contributors(world.store, world.labeler, families.model_family(world.store, world.lead, "sft"))
 
 
 def test_spot_checks_draw_what_nobody_has_checked(world: World) -> None:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from instructloop.errors import AccessDenied, Conflict, DataError, NotFound
 from instructloop.store.database import schema
+from instructloop.store.database.drafts import StaleDraft, read_draft
 from instructloop.store.database.erasure import erase_prompt
 from instructloop.store.database.labels import (
     current_labels,
@@ -16,7 +17,7 @@ from instructloop.store.database.labels import (
     training_ratings,
 )
 from instructloop.store.database.leases import Lease, release
-from instructloop.store.database.submissions import Work, list_submissions, read_submission, revise, submit
+from instructloop.store.database.submissions import Work, list_submissions, read_submission, revise, save_revision_draft, submit
 from instructloop.store.database.tasks import NewTask, add_answer_sets, add_tasks, list_tasks
 from instructloop.store.database.views import view_task
 from store.database.filled import take
@@ -99,6 +100,39 @@ def test_a_revision_replaces_the_label_and_keeps_the_old_answer(world: World) ->
     last = revise(world.store, world.lead, new.id, ranking_body(lease.shown), key="6")
     (ranking,) = (one.record for one in training_rankings(world.store, None))
     assert (ranking.labeler_id, len(ranking.pairs), last.revises) == (world.lead.id, 6, new.id)
+
+
+def test_a_revision_is_drafted_until_somebody_revises(world: World) -> None:
+    lease = held(world, revise_seconds=60)
+    first = submit(world.store, world.labeler, lease.id, ranking_body(lease.shown), key="1")
+    draft = save_revision_draft(world.store, world.labeler, first.id, {"step": 1}, version=0)
+    assert save_revision_draft(world.store, world.labeler, first.id, {"step": 1}, version=0) == draft, "sent again"
+    with pytest.raises(StaleDraft):
+        save_revision_draft(world.store, world.labeler, first.id, {"step": 2}, version=0)
+    assert view_task(world.store, world.labeler, lease.id).draft == draft
+    for somebody in (world.person("labeler", "other"), world.lead):
+        with pytest.raises(NotFound):
+            save_revision_draft(world.store, somebody, first.id, {}, version=1)
+    world.clock.move(seconds=61)
+    with pytest.raises(AccessDenied):
+        save_revision_draft(world.store, world.labeler, first.id, {"step": 2}, version=1)
+    revise(world.store, world.lead, first.id, ranking_body(lease.shown), key="2")
+    assert view_task(world.store, world.labeler, lease.id).draft is None
+    world.clock.move(seconds=-61)
+    with pytest.raises(Conflict, match="revised already"):
+        save_revision_draft(world.store, world.labeler, first.id, {"step": 2}, version=0)
+
+
+def test_a_drafted_revision_is_erased_with_its_prompt(world: World) -> None:
+    prompt, queue = world.prompt("A secret."), world.queue("demonstration")
+    add_tasks(world.store, world.lead, queue.id, [NewTask(prompt_id=prompt)])
+    lease = take(world, world.labeler, queue)
+    first = submit(world.store, world.labeler, lease.id, {"text": "About the secret."}, key="1")
+    save_revision_draft(world.store, world.labeler, first.id, {"answer": {"text": "More of the secret."}}, version=0)
+    erase_prompt(world.store, world.person("playground"), prompt)
+    assert "secret" not in str(read_draft(world.store, world.labeler, lease.id))
+    with pytest.raises(NotFound):
+        save_revision_draft(world.store, world.labeler, first.id, {"answer": {"text": "Again."}}, version=1)
 
 
 def test_a_wrong_answer_is_refused_and_can_be_corrected(world: World) -> None:

@@ -1,4 +1,7 @@
-"""Drafts: what a person has typed and not submitted. Versioned, so that two tabs cannot overwrite each other unnoticed."""
+"""Drafts: what a person has typed and not submitted. Versioned, so that two tabs cannot overwrite each other unnoticed.
+
+A lease has one at a time: of the answer while the task is in hand, which ends with the submission; of a revision afterwards.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,19 +47,23 @@ def save_draft(store: Store, actor: Account, lease_id: str, body: Any, *, versio
     the stored draft, `NotFound` for somebody else's lease, `LeaseLost` if the lease is over for good.
     """
     checked_json(body, "the draft")
-    drafts = schema.drafts
     with store.writing() as connection:
         now = store.now()
         lease = hold(connection, now, actor, lease_id)
-        stored = find_draft(connection, lease.id)
-        if stored is not None and stored.version == version + 1 and stored.body == body:
-            return stored
-        if (stored.version if stored else 0) != version:
-            raise StaleDraft(stored)
-        row = {"version": version + 1, "body": body, "saved_at": now}
-        this = drafts.c.lease_id == lease.id
-        connection.execute(sa.update(drafts).where(this).values(**row) if stored else sa.insert(drafts).values(lease_id=lease.id, **row))
-    return Draft(lease_id=lease.id, version=version + 1, body=body, saved_at=now)
+        return write_draft(connection, now, lease.id, body, version=version)
+
+
+def write_draft(connection: sa.Connection, now: datetime, lease_id: str, body: Any, *, version: int) -> Draft:
+    """The next version of a draft, in a transaction that holds its lease. Raises `StaleDraft` as `save_draft` does."""
+    drafts, stored = schema.drafts, find_draft(connection, lease_id)
+    if stored is not None and stored.version == version + 1 and stored.body == body:
+        return stored
+    if (stored.version if stored else 0) != version:
+        raise StaleDraft(stored)
+    row = {"version": version + 1, "body": body, "saved_at": now}
+    this = drafts.c.lease_id == lease_id
+    connection.execute(sa.update(drafts).where(this).values(**row) if stored else sa.insert(drafts).values(lease_id=lease_id, **row))
+    return Draft(lease_id=lease_id, version=version + 1, body=body, saved_at=now)
 
 
 def read_draft(store: Store, actor: Account, lease_id: str) -> Draft | None:

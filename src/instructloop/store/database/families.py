@@ -49,6 +49,24 @@ class Family:
     erased: int
     """Erased prompts in what it or a model before it has read."""
 
+    @property
+    def snapshot_ids(self) -> frozenset[str]:
+        """Of everything that it or a model before it has read."""
+        own = frozenset(one if isinstance(one, str) else one.id for one in self.snapshots.values())
+        return own.union(*(parent.snapshot_ids for parent in self.parents.values() if isinstance(parent, Family)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contributor:
+    """A person whose data is inside a model, or in one before it."""
+
+    name: str
+    """Of the account, followed by a stroke and the end user that a program named; of imports, what the file called them."""
+    prompts: int
+    """Prompts of theirs."""
+    labels: int
+    """What they said of prompts and answers."""
+
 
 def model_family(store: Store, actor: Account, name: str) -> Family:
     """The family of a registered model; raises `NotFound`. For those who read everything."""
@@ -59,6 +77,26 @@ def model_family(store: Store, actor: Account, name: str) -> Family:
         rows = connection.execute(sa.select(schema.models)).mappings().all()
     models = {row["identity"]: RegisteredModel(**row) for row in rows if row["identity"]}
     return _family(model, known, models, frozenset())
+
+
+def contributors(store: Store, actor: Account, family: Family) -> list[Contributor]:
+    """Everybody whose prompts or labels are in what a model or one before it has read, by name. For those who read everything."""
+    require(actor, READING, "see whose data is inside a model")
+    rows, labels, accounts = schema.snapshot_rows, schema.labels, schema.accounts
+    inside = rows.c.snapshot_id.in_(family.snapshot_ids)
+    asked = sa.select(rows.c.user_id, sa.func.count(sa.distinct(rows.c.prompt_id))).where(inside, rows.c.user_id != "").group_by(rows.c.user_id)
+    said = sa.select(labels.c.labeler_id, sa.func.count(sa.distinct(labels.c.id))).join_from(rows, labels, labels.c.id == rows.c.label_id)
+    with store.reading() as connection:
+        prompts = dict(connection.execute(asked).all())
+        given = dict(connection.execute(said.where(inside).group_by(labels.c.labeler_id)).all())
+        names = dict(connection.execute(sa.select(accounts.c.id, accounts.c.name)).all())
+    people = [Contributor(name=_name(id_, names), prompts=prompts.get(id_, 0), labels=given.get(id_, 0)) for id_ in {*prompts, *given}]
+    return sorted(people, key=lambda one: one.name.lower())
+
+
+def _name(user: str, names: Mapping[str, str]) -> str:
+    account, stroke, end_user = user.partition("/")
+    return f"{names.get(account, account)}{stroke}{end_user}"
 
 
 def list_snapshots(store: Store, actor: Account) -> list[KnownSnapshot]:

@@ -97,7 +97,7 @@ def answer_record(row: Body) -> Completion:
 def _prompts(store: Store, actor: Account | None, which: sa.ColumnElement[bool]) -> Iterator[Labeled]:
     _require(actor)
     prompts = schema.prompts
-    query = sa.select(prompts).where(which, prompts.c.erased_at.is_(None), ~_by_held_out()).order_by(prompts.c.created_at, prompts.c.id)
+    query = sa.select(prompts).where(which, prompts.c.erased_at.is_(None), ~is_by_held_out()).order_by(prompts.c.created_at, prompts.c.id)
     for row in _stream(store, query):
         yield Labeled(prompt_record(row), None)
 
@@ -111,13 +111,13 @@ def _training(store: Store, actor: Account | None, kind: str) -> Iterator[Body]:
         sa.select(labels, *(column.label(f"prompt.{column.name}") for column in prompts.c))
         .join_from(labels, prompts)
         .where(labels.c.kind == kind, labels.c.mode == "training", labels.c.purpose.in_(("label", IMPORTED)), is_current(), ~held_out)
-        .where(prompts.c.may_train, prompts.c.erased_at.is_(None), ~_by_held_out())
+        .where(prompts.c.may_train, prompts.c.erased_at.is_(None), ~is_by_held_out())
         .order_by(labels.c.at, labels.c.id)
     )
     yield from _stream(store, query, with_answers=kind != "demonstration")
 
 
-def _by_held_out() -> sa.ColumnElement[bool]:
+def is_by_held_out() -> sa.ColumnElement[bool]:
     """True for prompts that a held-out labeler has written for a task: they make no training data, in no form."""
     prompts, accounts = schema.prompts, schema.accounts
     return sa.and_(prompts.c.source == "labeler", sa.exists().where(accounts.c.id == prompts.c.account_id, accounts.c.held_out))

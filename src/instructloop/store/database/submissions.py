@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from instructloop.errors import AccessDenied, Conflict, DataError, NotFound
 from instructloop.store.database import schema
 from instructloop.store.database.audit import write_audit
+from instructloop.store.database.drafts import Draft, write_draft
 from instructloop.store.database.kinds import Body, check_body
 from instructloop.store.database.labeling import LabeledTask, task_of, write_labels
 from instructloop.store.database.leases import Lease, find_lease, hold
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, READING, Account
-from instructloop.store.database.texts import MOST_NAME, checked
+from instructloop.store.database.texts import MOST_NAME, checked, checked_json
 
 _TASKS = schema.tasks
 _BY_KEY = sa.select(schema.submissions).where(
@@ -102,14 +103,28 @@ def revise(store: Store, actor: Account, submission_id: str, body: Any, *, key: 
         if (there := _by_key(connection, actor, key)) is not None:  # another request with this key held the lease until now
             return _same(there, there.revises == submission_id)
         task = _task(connection, lease)
-        _require_revising(actor, old, task, now)
-        if connection.execute(sa.select(schema.submissions.c.id).where(schema.submissions.c.revises == old.id)).first():
-            raise Conflict("this answer was revised already", expected="the latest version", remedy="revise that one")
+        _require_revising(connection, actor, old, task, now)
         new = _insert(connection, now, actor, lease, key=key, body=_checked(task, lease, body), work=work, revises=old.id)
+        connection.execute(_END_DRAFT, {"this_lease": lease.id})
         write_labels(connection, actor, new.id, task, new.body, now, replaces=old.id)
         if actor.id != old.account_id:
             write_audit(connection, now, actor, "revise submission", ("submission", old.id), {"by": new.id})
     return new
+
+
+def save_revision_draft(store: Store, actor: Account, submission_id: str, body: Any, *, version: int) -> Draft:
+    """Keep what was typed of a revision of one's own submission, as `save_draft` does of an answer; it ends when somebody revises.
+
+    Raises `StaleDraft` with the stored draft, and what `revise` raises for what must not be revised.
+    """
+    checked_json(body, "the draft")
+    with store.writing() as connection:
+        old, now = _find(connection, submission_id), store.now()
+        if old.account_id != actor.id:
+            raise _absent(submission_id)
+        lease = find_lease(connection, actor, old.lease_id)
+        _require_revising(connection, actor, old, _task(connection, lease), now)
+        return write_draft(connection, now, lease.id, body, version=version)
 
 
 def read_submission(store: Store, actor: Account, submission_id: str) -> Submission:
@@ -164,15 +179,15 @@ def _close(connection: sa.Connection, now: datetime, lease: Lease) -> None:
         connection.execute(_END_TASK, {"this_task": lease.task_id})
 
 
-def _require_revising(actor: Account, old: Submission, task: LabeledTask, now: datetime) -> None:
-    if actor.role in LEADING:
-        return
-    if actor.id != old.account_id:
+def _require_revising(connection: sa.Connection, actor: Account, old: Submission, task: LabeledTask, now: datetime) -> None:
+    if actor.role not in LEADING and actor.id != old.account_id:
         raise _absent(old.id)
-    if now - old.at > timedelta(seconds=task.revise_seconds):
+    if actor.role not in LEADING and now - old.at > timedelta(seconds=task.revise_seconds):
         raise AccessDenied(
             f"this answer was given at {old.at:%Y-%m-%d %H:%M} UTC", expected=f"a revision within {task.revise_seconds} seconds", remedy="ask a lead"
         )
+    if connection.execute(sa.select(schema.submissions.c.id).where(schema.submissions.c.revises == old.id)).first():
+        raise Conflict("this answer was revised already", expected="the latest version", remedy="revise that one")
 
 
 def _by_key(connection: sa.Connection, actor: Account, key: str) -> Submission | None:

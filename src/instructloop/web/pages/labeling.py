@@ -79,7 +79,7 @@ def revise_page(request: Request, id: str, me: Person) -> Response:
     task = view_task(site.store, me, submission.lease_id)
     queue = read_queue(site.store, me, task.queue_id)
     revising = {"id": id, "body": to_letters(dict(submission.body), shown)}
-    return _work(request, queue, {**shown_task(task), "draft": None}, revising=revising)
+    return _work(request, queue, shown_task(task), revising=revising)
 
 
 def _work(request: Request, queue: Queue, task: dict[str, Any] | None, *, revising: dict[str, Any] | None = None) -> Response:

@@ -1,5 +1,6 @@
 """What the page of a labeler asks of the server while somebody works: JSON in, JSON out, under the guards of every page."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -7,10 +8,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from instructloop.store.database import leases
-from instructloop.store.database.drafts import StaleDraft, save_draft
+from instructloop.store.database.drafts import Draft, StaleDraft, save_draft
 from instructloop.store.database.kinds import skip_reason
 from instructloop.store.database.queues import GuideUnread
-from instructloop.store.database.submissions import Submission, Work, read_submission, revise, submit
+from instructloop.store.database.submissions import Submission, Work, read_submission, revise, save_revision_draft, submit
 from instructloop.store.database.views import view_task
 from instructloop.web.blind import to_ids
 from instructloop.web.refusals import Refusal
@@ -89,14 +90,7 @@ def renew_lease(request: Request, id: str, me: Person) -> Response:
 @router.post("/leases/{id}/draft")
 def keep_draft(request: Request, id: str, given: Drafted, me: Person, if_match: Annotated[str, Header()]) -> Response:
     """Keep what was typed. `If-Match` is the version it began from, "0" for none; 412 with the stored draft if that is another."""
-    version = if_match.strip().strip('"')
-    if not version.isdecimal() or len(version) > 9:
-        raise Refusal(400, "bad_request")
-    try:
-        draft = save_draft(site_of(request).store, me, id, given.body, version=int(version))
-    except StaleDraft as error:
-        return refused(Refusal(412, "stale_draft"), draft=draft_json(error.stored))
-    return JSONResponse({"version": draft.version, "saved_at": draft.saved_at.isoformat()}, headers={"ETag": f'"{draft.version}"'})
+    return _drafted(if_match, lambda version: save_draft(site_of(request).store, me, id, given.body, version=version))
 
 
 @router.post("/leases/{id}/submission")
@@ -121,6 +115,12 @@ def release_task(request: Request, id: str, me: Person) -> Response:
     return JSONResponse({"released": True})
 
 
+@router.post("/submissions/{id}/draft")
+def keep_revision_draft(request: Request, id: str, given: Drafted, me: Person, if_match: Annotated[str, Header()]) -> Response:
+    """Keep what was typed of a revision, in the same way."""
+    return _drafted(if_match, lambda version: save_revision_draft(site_of(request).store, me, id, given.body, version=version))
+
+
 @router.post("/submissions/{id}/revision")
 def revise_answer(request: Request, id: str, given: Submitted, me: Person, key: Key) -> Response:
     """Another answer in place of one's own; the old one is kept."""
@@ -134,6 +134,17 @@ def shown_in(site: Site, me: Person, submission_id: str) -> list[str]:
     if submission.account_id != me.id:
         raise Refusal(404, "not_found")
     return [answer for answer, _ in view_task(site.store, me, submission.lease_id).answers]
+
+
+def _drafted(if_match: str, save: Callable[[int], Draft]) -> Response:
+    version = if_match.strip().strip('"')
+    if not version.isdecimal() or len(version) > 9:
+        raise Refusal(400, "bad_request")
+    try:
+        draft = save(int(version))
+    except StaleDraft as error:
+        return refused(Refusal(412, "stale_draft"), draft=draft_json(error.stored))
+    return JSONResponse({"version": draft.version, "saved_at": draft.saved_at.isoformat()}, headers={"ETag": f'"{draft.version}"'})
 
 
 def _work(given: Submitted) -> Work:

@@ -2,7 +2,7 @@
 
 import { Bench } from "/static/labeling_bench.js";
 import { keepHere, keptHere } from "/static/labeling_draft.js";
-import { isTyping, kbd, make } from "/static/labeling_texts.js";
+import { isTyping, kbd, keyOf, make } from "/static/labeling_texts.js";
 import { Wire } from "/static/labeling_wire.js";
 
 const at = (id) => document.getElementById(id);
@@ -100,14 +100,14 @@ function press(event) {
     if (event.key === "Escape" && !dialog) event.target.blur();
     return;
   }
-  if ((event.ctrlKey || event.metaKey) && event.key === "z" && !dialog) {
+  if ((event.ctrlKey || event.metaKey) && keyOf(event) === "z" && !dialog) {
     event.preventDefault();
     bench.undo();
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || !bench.task || (dialog && dialog.id !== "comparing") || event.target.closest(".bar")) return;
   const scrolled = (event.key === "PageUp" || event.key === "PageDown") && scrollCard(event);
-  const command = dialog ? undefined : COMMANDS[event.key];
+  const command = dialog ? undefined : COMMANDS[keyOf(event)];
   if (scrolled || bench.view.key(event)) event.preventDefault();
   else if (command) {
     event.preventDefault();

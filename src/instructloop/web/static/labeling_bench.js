@@ -85,13 +85,12 @@ export class Bench {
   }
 
   #show(task) {
-    const local = keptHere(`draft.${task.lease}`);
-    const mine = local?.name === this.wire.name ? local : null;
     this.task = task;
     this.steps = stepsOf(task);
     this.history = [];
-    this.keeper = this.revising ? null : this.#keeper(task);
-    this.#restore(this.revising ? this.#revised() : (task.draft?.body ?? null));
+    this.keeper = this.#keeper(task);
+    const local = keptHere(this.keeper.kept);
+    this.#restore(task.draft?.body ?? this.#submittedBefore());
     this.#showAsked(task);
     at("none").hidden = true;
     for (const id of ["task", "foot"]) at(id).hidden = false;
@@ -99,17 +98,18 @@ export class Bench {
     this.problem("");
     this.#draw();
     this.view.focus();
-    if (mine && this.keeper) this.#takeUp(mine, task.draft);
+    if (local?.name === this.wire.name) this.#takeUp(local, task.draft);
     const waiting = keptHere(`outbox.${task.lease}`);
     if (waiting?.name === this.wire.name && !this.revising) this.#send(waiting);
     else if (!this.revising) setTimeout(() => this.#prefetch(), 60);
   }
 
   #keeper(task) {
+    const [kept, of] = this.revising ? [`revision.${this.revising.id}`, `submissions/${this.revising.id}`] : [`draft.${task.lease}`, `leases/${task.lease}`];
     return new DraftKeeper({
-      wire: this.wire, lease: task.lease, draft: task.draft, texts: this.texts, show: this.state,
+      wire: this.wire, kept, path: `/labeling/${of}/draft`, draft: task.draft, texts: this.texts, show: this.state,
       ask: (mine, theirs) => this.#askWhich(mine, theirs),
-      take: (body) => { this.#restore(body); this.#draw(); },
+      take: (body) => { this.#restore(body ?? this.#submittedBefore()); this.#draw(); },
       lost: () => this.#lost(),
     });
   }
@@ -117,17 +117,15 @@ export class Bench {
   // What this browser kept and the server may not have.
   async #takeUp(mine, stored) {
     const version = stored?.version ?? 0;
-    if (JSON.stringify(mine.body) === JSON.stringify(stored?.body)) return forget(`draft.${this.task.lease}`);
-    if (mine.version !== version && (await this.#askWhich(mine.body, stored)) === "theirs") return forget(`draft.${this.task.lease}`);
+    if (JSON.stringify(mine.body) === JSON.stringify(stored?.body)) return forget(this.keeper.kept);
+    if (mine.version !== version && (await this.#askWhich(mine.body, stored)) === "theirs") return forget(this.keeper.kept);
     this.#restore(mine.body);
     this.#draw();
     this.#keep();
   }
 
-  #revised() {
-    const kept = keptHere(`revision.${this.revising.id}`);
-    this.state(kept?.name === this.wire.name ? this.texts.kept_here : this.texts.fresh);
-    return kept?.name === this.wire.name ? kept.body : { answer: answerOf(this.revising.body), step: this.steps.length - 1 };
+  #submittedBefore() {
+    return this.revising ? { answer: answerOf(this.revising.body), step: this.steps.length - 1 } : null;
   }
 
   #restore(body) {
@@ -151,10 +149,7 @@ export class Bench {
   }
 
   #keep() {
-    const body = { answer: this.answer, step: this.step, spent: this.spent.kept };
-    if (this.keeper) return this.keeper.change(body);
-    keepHere(`revision.${this.revising.id}`, { name: this.wire.name, body });
-    this.state(this.texts.kept_here);
+    this.keeper.change({ answer: this.answer, step: this.step, spent: this.spent.kept });
   }
 
   #draw() {
@@ -226,11 +221,8 @@ export class Bench {
   }
 
   async #submitted() {
-    forget(`draft.${this.task.lease}`);
-    if (this.revising) {
-      forget(`revision.${this.revising.id}`);
-      return location.assign("/labeling/own");
-    }
+    forget(this.keeper.kept);
+    if (this.revising) return location.assign("/labeling/own");
     await this.#next(this.texts.said_submitted);
   }
 
@@ -288,7 +280,7 @@ export class Bench {
     this.#freeze(true);
     await this.keeper.stop();
     await this.wire.patiently(`/labeling/leases/${this.task.lease}/${how}`, body, {}, () => this.state(this.texts.waiting));
-    forget(`draft.${this.task.lease}`);
+    forget(this.keeper.kept);
   }
 
   #freeze(frozen) {

@@ -14,10 +14,10 @@ export class DraftKeeper {
   #over = false;
 
   // `ask` shows both versions and says "mine" or "theirs"; `take` puts theirs on the page; `lost` is told that the lease is over.
-  constructor({ wire, lease, draft, texts, show, ask, take, lost }) {
-    Object.assign(this, { wire, lease, texts, show, ask, take, lost });
+  // `kept` is the name of the copy here, `path` where the server takes the draft.
+  constructor({ wire, kept, path, draft, texts, show, ask, take, lost }) {
+    Object.assign(this, { wire, kept, path, texts, show, ask, take, lost });
     this.version = draft?.version ?? 0;
-    this.path = `/labeling/leases/${lease}/draft`;
     this.show(draft ? this.#savedAt(draft.saved_at) : texts.fresh);
   }
 
@@ -25,7 +25,7 @@ export class DraftKeeper {
     if (this.#over) return;
     this.body = body;
     this.#changed += 1;
-    keepHere(`draft.${this.lease}`, { name: this.wire.name, version: this.version, body });
+    keepHere(this.kept, { name: this.wire.name, version: this.version, body });
     this.show(this.texts.unsaved);
     this.#later(DELAY);
   }
@@ -77,10 +77,10 @@ export class DraftKeeper {
     this.version = data.version;
     this.#confirmed = sent;
     if (sent < this.#changed) {
-      keepHere(`draft.${this.lease}`, { name: this.wire.name, version: this.version, body: this.body });
+      keepHere(this.kept, { name: this.wire.name, version: this.version, body: this.body });
       return;
     }
-    forget(`draft.${this.lease}`);
+    forget(this.kept);
     this.show(this.#savedAt(data.saved_at));
   }
 
@@ -89,7 +89,7 @@ export class DraftKeeper {
     this.version = stored?.version ?? 0;
     if (choice === "mine") return this.#later(0);
     this.#confirmed = this.#changed;
-    forget(`draft.${this.lease}`);
+    forget(this.kept);
     this.take(stored?.body ?? null);
     this.show(this.#savedAt(stored?.saved_at));
   }

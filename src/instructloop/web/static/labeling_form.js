@@ -1,6 +1,6 @@
 // Questions as controls. Each is {element, refresh(), missing() -> words or null, focus(), key(event) -> taken}. Nothing is chosen in advance.
 
-import { fill, kbd, make } from "/static/labeling_texts.js";
+import { fill, kbd, keyOf, make } from "/static/labeling_texts.js";
 
 export const LETTERS = "qwertyuiopa";
 const DIGITS = "1234567890";
@@ -38,7 +38,7 @@ function words(question, host) {
     missing: () => (question.needed && !host.read(question.name)?.trim() ? host.texts.missing_text : null),
     focus: () => area.focus(),
     key(event) {
-      if (question.form !== "note" || event.key !== "n") return false;
+      if (question.form !== "note" || keyOf(event) !== "n") return false;
       area.focus();
       return true;
     },
@@ -82,7 +82,7 @@ function choices(question, host) {
     missing: () => null,
     focus: () => boxes[0].focus(),
     key(event) {
-      const place = LETTERS.indexOf(event.key);
+      const place = LETTERS.indexOf(keyOf(event));
       if (event.key.length !== 1 || place < 0 || place >= boxes.length) return false;
       toggle(boxes[place].value);
       return true;

@@ -2,7 +2,7 @@
 
 import { draggable } from "/static/labeling_drag.js";
 import { countRanked, inserted, moved, placed, tiedWith } from "/static/labeling_ranks.js";
-import { fill, kbd, make } from "/static/labeling_texts.js";
+import { fill, kbd, keyOf, make } from "/static/labeling_texts.js";
 
 export class RankingBoard {
   // `host`: answers [{name, text}], read() -> ranks, write(ranks), rating(name) -> likert, texts, say(words).
@@ -62,8 +62,8 @@ export class RankingBoard {
     if (event.key === "Backspace" || event.key === "Delete") return this.#set(name, placed(this.host.read(), name, null));
     if (event.key.startsWith("Arrow")) return this.#arrow(event, name, at);
     const acts = { j: () => this.#step(1), k: () => this.#step(-1), x: () => this.#toggle(name), X: () => this.#openAll(), c: () => this.#compare(name) };
-    acts[event.key]?.();
-    return event.key in acts;
+    acts[keyOf(event)]?.();
+    return keyOf(event) in acts;
   }
 
   #digit(name, rank, ownRank) {

@@ -19,6 +19,9 @@ export function make(name, properties = {}, ...children) {
 
 export const kbd = (key) => make("kbd", {}, key);
 
+// The key as if Caps Lock were off: a letter is a capital with Shift, and with nothing else.
+export const keyOf = ({ key, shiftKey }) => (key.length > 1 ? key : shiftKey ? key.toUpperCase() : key.toLowerCase());
+
 // Whether single keys belong to what has the focus.
 export function isTyping(target) {
   if (target.isContentEditable || target.tagName === "TEXTAREA" || target.tagName === "SELECT") return true;

@@ -3,7 +3,7 @@
 import { Decision } from "/static/labeling_deciding.js";
 import { control } from "/static/labeling_form.js";
 import { RankingBoard } from "/static/labeling_ranking.js";
-import { fill, kbd, make } from "/static/labeling_texts.js";
+import { fill, kbd, keyOf, make } from "/static/labeling_texts.js";
 import { groupsOf, ranksOf } from "/static/labeling_ranks.js";
 
 const JUDGING = ["ranking", "preference"];
@@ -105,7 +105,7 @@ function folded(part, desk, question) {
       if (desk.answer()[question.name]) details.open = true;
     },
     key(event) {
-      if (event.key !== "b") return part.key(event);
+      if (keyOf(event) !== "b") return part.key(event);
       details.open = true;
       part.focus();
       return true;

@@ -20,8 +20,8 @@ router = APIRouter(prefix="/admin/guides")
 
 @router.get("")
 def guides_page(request: Request, me: Person, begin: Annotated[Mode | None, Query()] = None) -> Response:
-    """Every version of every guide, and a form for the next; `begin` names the mode whose guide, as the package has it, stands in the form."""
-    return _page(request, me, None, begin)
+    """Every version of every guide, and a form for the next, which may begin with the package's own text for a mode."""
+    return _page(request, me, None, begin=begin)
 
 
 @router.get("/{id}")
@@ -44,18 +44,13 @@ def new_guide(
     return see_other("/admin/guides")
 
 
-def _page(request: Request, me: Person, guide: Guide | None, begin: Mode | None = None) -> Response:
+def _page(request: Request, me: Person, guide: Guide | None, *, begin: Mode | None = None) -> Response:
     store, used = site_of(request).store, dict[str | None, list[str]]()
     for one in queue_overviews(store, me):
         used.setdefault(one.queue.settings.guide_id, []).append(one.queue.name)
+    draft = {"name": "", "mode": begin, "text": shipped_guide(begin) if begin else ""} if guide is None else vars(guide)
     return office(
         request, me, "admin_guides.html",
-        guides=list_guides(store, me), readers=guide_readers(store, me), used=used, modes=MODES, opened=guide,
+        guides=list_guides(store, me), readers=guide_readers(store, me), used=used, modes=MODES, opened=guide, draft=draft,
         blocks=blocks(guide.text) if guide else [],
-        draft={"name": guide.name, "mode": guide.mode, "text": guide.text} if guide else _shipped(begin),
     )  # fmt: skip
-
-
-def _shipped(mode: Mode | None) -> dict[str, str]:
-    """What the form holds: a guide of the package under the name of its mode, or nothing."""
-    return {"name": "", "mode": "", "text": ""} if mode is None else {"name": mode, "mode": mode, "text": shipped_guide(mode)}

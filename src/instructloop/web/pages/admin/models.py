@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from instructloop.store.database.accounts import list_accounts
 from instructloop.store.database.audit import read_audit
-from instructloop.store.database.families import model_family
+from instructloop.store.database.families import contributors, model_family
 from instructloop.store.database.jobs import cancel_job, list_jobs
 from instructloop.store.database.models import choose_model, list_models, retire_model, show_model
 from instructloop.store.database.oversight import list_guides, queue_overviews
@@ -23,6 +23,8 @@ from instructloop.web.visits import Here, Person, see_other
 
 router = APIRouter(prefix="/admin")
 PER_PAGE = 100
+MOST_PEOPLE = 200
+"""Of a model's family, by name; `instructloop lineage --everybody` names all."""
 ACTS: Mapping[str, Callable[..., Any]] = {
     "choose": choose_model,
     "show": lambda store, me, name: show_model(store, me, name, visible=True),
@@ -42,7 +44,10 @@ def models_page(request: Request, me: Person) -> Response:
 @router.get("/models/{name:path}")
 def model_page(request: Request, name: str, me: Person) -> Response:
     """One model's family: snapshots, people, the models before it."""
-    return office(request, me, "admin_model.html", family=model_family(site_of(request).store, me, name))
+    store = site_of(request).store
+    family = model_family(store, me, name)
+    people = contributors(store, me, family)
+    return office(request, me, "admin_model.html", family=family, people=people[:MOST_PEOPLE], number=len(people))
 
 
 @router.post("/models/{act}/{name:path}")

@@ -15,11 +15,13 @@ from instructloop.store.database.accounts import list_accounts
 from instructloop.store.database.bulk import change_tasks
 from instructloop.store.database.families import list_snapshots
 from instructloop.store.database.jobs import enqueue
-from instructloop.store.database.kinds import KINDS
+from instructloop.store.database.kinds import KINDS, PROMPT_KINDS
 from instructloop.store.database.models import list_models
+from instructloop.store.database.opening import Store
 from instructloop.store.database.oversight import GOLD, list_guides, qualified_people, queue_overview, queue_overviews, task_rows
-from instructloop.store.database.queues import MODES, QueueSettings, change_queue, create_queue, qualify
-from instructloop.store.database.roles import LABELING, LEADING, require
+from instructloop.store.database.prompt_tasks import add_tasks_about_snapshot, add_tasks_about_written, add_tasks_to_write
+from instructloop.store.database.queues import MODES, QueueSettings, change_queue, create_queue, qualify, read_queue
+from instructloop.store.database.roles import LABELING, LEADING, Account, require
 from instructloop.store.database.tasks import JUDGED, count_tasks
 from instructloop.web.office import office
 from instructloop.web.refusals import Refusal
@@ -30,6 +32,8 @@ from instructloop.web.visits import Here, Person, see_other
 router = APIRouter(prefix="/admin/queues")
 PER_PAGE = 50
 STATES = ("open", "done", "review", "retired", GOLD)
+WRITTEN = "written"
+"""What a form calls the prompts that labelers have written, where else the id of a data set of prompts stands."""
 SAMPLE = "sample"
 """The kind of job that makes candidates: see `instructloop worker`."""
 
@@ -76,7 +80,7 @@ def queue_page(request: Request, id: str, me: Person, state: Annotated[str | Non
         overview=overview, queue=overview.queue, settings=overview.queue.settings, guides=list_guides(store, me),
         rows=rows[:PER_PAGE], older=rows[PER_PAGE - 1].task.id if len(rows) > PER_PAGE else None, after=after, state=state, states=STATES,
         counts=count_tasks(store, me, id) | {GOLD: overview.gold}, judged=JUDGED,
-        qualified=qualified, others=others, models=list_models(store),
+        qualified=qualified, others=others, models=list_models(store), prompt_kinds=PROMPT_KINDS, written=WRITTEN,
         prompt_sets=[one for one in list_snapshots(store, me) if one.record == "Prompt"],
     )  # fmt: skip
 
@@ -104,6 +108,14 @@ def act_on_tasks(
     return see_other(f"/admin/queues/{id}#tasks")
 
 
+@router.post("/{id}/new-tasks")
+def new_tasks(request: Request, id: str, here: Here, form: Sent) -> Response:
+    """More tasks: prompts to be written, or prompts to answer or describe. Answers to judge are sampled."""
+    added = _add_tasks(site_of(request).store, here.account, id, form)
+    site_of(request).notes.leave(here.id, good=text("admin.tasks_added", count=added))
+    return see_other(f"/admin/queues/{id}#tasks")
+
+
 @router.post("/{id}/people")
 def qualify_person(
     request: Request, id: str, here: Here, account: Annotated[str, Form()] = "", qualified: Annotated[bool, Form()] = False
@@ -122,6 +134,7 @@ def sample_candidates(
     model: Annotated[list[str] | None, Form()] = None,
     prompts: Annotated[str, Form()] = "",
     num_answers: Annotated[str, Form()] = "4..9",
+    max_new_tokens: Annotated[str, Form()] = "256",
 ) -> Response:
     """Ask the worker for answers of the ticked models to the prompts of a snapshot, as tasks of this queue."""
     require(here.account, LEADING, "start jobs")
@@ -129,8 +142,10 @@ def sample_candidates(
     snapshot = next((one for one in list_snapshots(store, here.account) if one.id == prompts and one.record == "Prompt"), None)
     if not models or snapshot is None:
         raise DataError("no model or no prompts are chosen", expected="one model or more, and a set of prompts", remedy="choose them")
-    payload = {"queue_id": id, "prompts": snapshot.folder, "models": {name: 1 / len(models) for name in models}, "num_answers": num_answers}
-    told = "\0".join([id, snapshot.id, num_answers, *models])
+    length = _whole("max_new_tokens", max_new_tokens)
+    payload = {"queue_id": id, "prompts": snapshot.folder, "models": {name: 1 / len(models) for name in models}}
+    payload |= {"num_answers": num_answers, "max_new_tokens": length}
+    told = "\0".join([id, snapshot.id, num_answers, str(length), *models])
     job = enqueue(store, here.account, SAMPLE, payload, key=f"{SAMPLE} {hashlib.sha256(told.encode()).hexdigest()[:24]}")
     site_of(request).notes.leave(here.id, good=text("admin.sampling", job=job.id[:8]))
     return see_other("/admin/jobs")
@@ -145,6 +160,20 @@ def act_in_bulk(request: Request, here: Here, tasks: list[str], act: str, overla
         people = round(_number("overlap", overlap)) if overlap else None
         return text("admin.requeued", count=change_tasks(store, here.account, tasks, "requeue", overlap=people))
     raise DataError(f"the act {act!r}", expected="requeue or retire", remedy="choose one")
+
+
+def _add_tasks(store: Store, me: Account, queue_id: str, form: Mapping[str, str]) -> int:
+    """What the form of the queue's kind asks for; returns how many tasks there are more."""
+    require(me, LEADING, "add tasks")
+    queue, count = read_queue(store, me, queue_id), _whole("the number of tasks", form.get("count", ""))
+    if queue.kind == "write_prompt":
+        return add_tasks_to_write(store, me, queue.id, _one_of(form, "prompt_kind", PROMPT_KINDS), form.get("about", "").strip() or None, count=count)
+    if queue.kind in JUDGED:
+        raise DataError(f"a queue of kind {queue.kind!r}", expected="answers to judge with each prompt", remedy="sample candidates for it")
+    source = form.get("source", "")
+    if source == WRITTEN:
+        return add_tasks_about_written(store, me, queue.id, most=count)
+    return add_tasks_about_snapshot(store, me, queue.id, source, most=count)
 
 
 def _settings(form: Mapping[str, str]) -> QueueSettings:
@@ -171,6 +200,13 @@ def _number(name: str, given: str) -> Any:
         if math.isfinite(number := float(given) if "." in given else int(given)):
             return number
     raise DataError(f"{name} is {given!r:.40}", expected="a number", remedy="correct it")
+
+
+def _whole(name: str, given: str) -> int:
+    number = _number(name, given.strip())
+    if not isinstance(number, int):
+        raise DataError(f"{name} is {given!r:.40}", expected="a whole number", remedy="correct it")
+    return number
 
 
 def _one_of(form: Mapping[str, str], name: str, known: tuple[Any, ...]) -> Any:
