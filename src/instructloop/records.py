@@ -94,8 +94,12 @@ class Prompt(Record):
     source: Source = "import"
     kind: PromptKind | None = None
     consent: str | None = None
-    """The consent text version or the licence under which the prompt was given; None where neither is known."""
+    """The consent text version or the licence under which the prompt was given; None where neither is known, and for a blank one."""
     use_case: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.consent is not None and not self.consent.strip():
+            object.__setattr__(self, "consent", None)
 
 
 @dataclass(frozen=True, kw_only=True)

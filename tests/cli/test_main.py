@@ -24,7 +24,7 @@ RECIPE_VERBS = sorted({"pretrain", "sft", "reward", "ppo", "sweep"} & set(VERBS)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "instructloop.cli.main", *words], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", "instructloop", *words], capture_output=True, text=True, check=False)
 
 
 def imported_by(words: list[str]) -> set[str]:

@@ -30,6 +30,21 @@ def test_files_come_in_and_go_out_again(store: Path, tmp_path: Path, capsys: pyt
     assert f"2 rows in {tmp_path / 'out.jsonl'}" in capsys.readouterr().out
 
 
+def test_prompts_are_erased_by_user_and_by_id(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["erase", "--store", str(store), "--user", "u0"]) == 0
+    assert main(["erase", "--store", str(store), "--prompt", "d1"]) == 0
+    assert capsys.readouterr().out.count("erased; `instructloop snapshot redact") == 2
+    opened = open_store(store)
+    with opened.reading() as connection:
+        texts = connection.execute(sa.select(schema.prompts.c.text)).scalars().all()
+        said = connection.execute(sa.select(schema.labels.c.body)).scalars().all()
+    opened.close()
+    assert texts == [None, None]
+    assert [body["text"] for body in said] == [None, None]
+    for words in (["--user", "nobody"], ["--prompt", "none"], [], ["--user", "u0", "--prompt", "d1"]):
+        assert main(["erase", "--store", str(store), *words]) == 2
+
+
 def test_everything_goes_to_another_store_by_export_or_backup(store: Path, tmp_path: Path) -> None:
     assert main(["export", "everything", "--store", str(store), "--out", str(tmp_path / "all")]) == 0
     assert main(["import", str(tmp_path / "all"), "--store", str(tmp_path / "second.db"), "--kind", "store"]) == 0
@@ -65,7 +80,7 @@ def test_a_snapshot_of_the_store_its_lineage_and_its_redaction(store: Path, tmp_
     assert main(["lineage", str(model), "--look", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "prompts of 2 users: u0 (1), u1 (1)" in shown
-    assert "labels of 1 people: ann (2)" in shown
+    assert "labels of 1 person: ann (2)" in shown
     opened = open_store(store)
     erase_prompts_of(opened, None, "u0")
     opened.close()

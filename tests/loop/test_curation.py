@@ -205,14 +205,18 @@ def test_a_store_is_curated_and_remembers_what_was_made_of_it(tmp_path: Path, ca
     )
     assert [one.text for one in read_split(out / "few_shot", "train", Demonstration)] == ["happy", "sad"]
     sizes = {(row["split"], row["source"]): row["sizes"] for row in json.loads((out / "funnel.json").read_text())["sizes"]}
+    first = json.loads((out / "funnel.json").read_text())["stages"][0]
+    assert (first["stage"], first["came"], first["reasons"]) == ("consent", 8, {"no consent": 1})
     assert sizes["train", "customer"] == {"SFT": 1, "RM": None, "PPO": 6}
     assert sizes["train", "labeler"] == {"SFT": None, "RM": None, "PPO": 2}
+    assert main(["curate", "--store", str(place), "--out", str(tmp_path / "capped"), "--only", "cap"]) == 0
+    assert [row["came"] for row in json.loads((tmp_path / "capped" / "funnel.json").read_text())["stages"]] == [7]
     capsys.readouterr()
     store = open_store(place)
     with store.reading() as connection:
         known = connection.execute(sa.select(schema.snapshots.c.id)).scalars().all()
     store.close()
-    assert set(known) == {open_snapshot(out / name).id for name in ("prompts", "few_shot")}
+    assert set(known) == {open_snapshot(folder).id for folder in (out / "prompts", out / "few_shot", tmp_path / "capped" / "prompts")}
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

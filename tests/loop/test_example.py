@@ -1,8 +1,10 @@
 """The example: a fresh store filled so that every page has something to show."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from bare_python import run_without
 from instructloop.errors import StoreError
@@ -10,6 +12,7 @@ from instructloop.loop.example.completer import ExampleCompleter
 from instructloop.loop.example.filling import PEOPLE, fill
 from instructloop.loop.example.texts import asked
 from instructloop.protocols import CompletionRequest, Sampling
+from instructloop.store.database import schema
 from instructloop.store.database.accounts import list_accounts
 from instructloop.store.database.activity import funnel, skip_counts, task_times, throughput
 from instructloop.store.database.labels import training_rankings
@@ -40,6 +43,23 @@ def test_every_part_has_something_and_nobody_s_data_is_touched(tmp_path: Path) -
     with pytest.raises(StoreError, match="in use"):
         fill(store)
     store.close()
+
+
+def test_the_same_moment_gives_the_same_rows_but_for_passwords(tmp_path: Path) -> None:
+    def rows(name: str, seed: int) -> dict[str, list[str]]:
+        store = open_store(tmp_path / name, clock=lambda: datetime(2026, 3, 2, 9, tzinfo=UTC))
+        fill(store, seed=seed)
+        with store.reading() as connection:
+            found = {
+                table.name: sorted(map(repr, connection.execute(sa.select(*(one for one in table.c if one.name != "password_hash")))))
+                for table in schema.METADATA.sorted_tables
+            }
+        store.close()
+        return found
+
+    first = rows("first.db", 0)
+    assert rows("second.db", 0) == first
+    assert rows("third.db", 1)["leases"] != first["leases"]
 
 
 def test_the_completer_of_the_example_says_what_it_is() -> None:

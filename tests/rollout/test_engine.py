@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import FalconMambaConfig, FalconMambaForCausalLM, GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
-from instructloop.errors import CheckpointError, ConfigError, DataError, LawBroken
+from instructloop.errors import CheckpointError, ConfigError, ContextExceeded, DataError, LawBroken
 from instructloop.protocols import Sampling
 from instructloop.rollout.decoder import RowDecoder
 from instructloop.rollout.engine import LocalEngine
@@ -49,6 +49,12 @@ def test_what_does_not_fit_the_context_is_refused_with_what_would() -> None:
     with pytest.raises(ConfigError, match="ask for 28 new tokens at most"):
         ENGINE.generate([[3], [3] * 100], Sampling(max_new_tokens=29), [0, 1])
     assert len(ENGINE.generate([[3] * 100], Sampling(max_new_tokens=28), [0])[0].ids) == 28
+
+
+@pytest.mark.parametrize("length", [128, 500])
+def test_a_prompt_that_leaves_no_room_is_to_be_shortened(length: int) -> None:
+    with pytest.raises(ContextExceeded, match=rf"prompt 0 has {length} tokens\n.*at most 127.*\n.*remedy: +shorten the prompt$"):
+        ENGINE.generate([[3] * length], Sampling(max_new_tokens=1), [0])
 
 
 def test_empty_prompts_and_uneven_arguments_are_refused() -> None:

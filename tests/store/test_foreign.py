@@ -17,7 +17,7 @@ FIRST, SECOND = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000
     ("file", "ranks"),
     [
         ("argilla.json", {FIRST: (1, 2, 3), SECOND: (1, 1, 2)}),
-        ("label_studio.json", {"label-studio-7": (2, 1, 3), "label-studio-8": (1, 2, 3)}),
+        ("label_studio.json", {"label-studio-1": (2, 1, 3), "label-studio-2": (1, 2, 3)}),
     ],
 )
 def test_everybody_s_ranking_is_one_record(file: str, ranks: dict[str, tuple[int, ...]]) -> None:
@@ -29,7 +29,7 @@ def test_everybody_s_ranking_is_one_record(file: str, ranks: dict[str, tuple[int
     assert len({tuple(answer.id for answer in one.completions) for one in found}) == 1, "an id stands for one answer, whoever ranks it"
 
 
-@pytest.mark.parametrize(("file", "who"), [("argilla.json", FIRST), ("label_studio.json", "label-studio-7")])
+@pytest.mark.parametrize(("file", "who"), [("argilla.json", FIRST), ("label_studio.json", "label-studio-1")])
 def test_what_people_wrote_is_a_demonstration(file: str, who: str) -> None:
     (found,) = read_demonstrations(EXPORTS / file)
     assert (found.prompt.text, found.text, found.labeler_id) == ("Name a fruit.", "A ripe pear.", who)

@@ -1,9 +1,7 @@
-"""Every page of the administration in a real browser, filled by the example: no barriers, nothing sideways, nothing from elsewhere."""
+"""What leads do on several things at once, and the known answer of a task, in a real browser: with the mouse, and with keys alone."""
 
 import contextlib
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,103 +9,124 @@ import sqlalchemy as sa
 
 from browser import chromium
 from instructloop.errors import UserError
-from instructloop.loop.example.completer import NAME, ExampleCompleter
-from instructloop.loop.example.filling import Example, fill
 from instructloop.store.database import schema
 from instructloop.store.database.leases import lease_next
-from instructloop.store.database.opening import Store, open_store
-from instructloop.store.database.oversight import lease_rows
-from instructloop.store.database.roles import account_of
-from instructloop.web.app import make_app
-from instructloop.web.settings import SiteSettings
-from web.scripted import served
-
-AXE = Path(__file__).parents[1] / "axe_core" / "axe.min.js"
-BARRIERS = "async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))])"
-PAGES = (
-    "/admin", "/admin/agreement", "/admin/queues", "/admin/queues/{queue}", "/admin/review", "/admin/leases", "/admin/spot-checks",
-    "/admin/screening", "/admin/guides", "/admin/guides/{guide}", "/admin/people", "/admin/people/{person}", "/admin/exports", "/admin/models",
-    "/admin/models/example-ppo", "/admin/jobs", "/admin/audit", "/self-assessment",
-)  # fmt: skip
+from instructloop.store.database.oversight import lease_rows, queue_overview, task_rows
+from instructloop.store.database.task_sheet import task_sheet
+from web.benches import press, tab_to
+from web.example_site import ExampleSite, example, filled  # noqa: F401
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Example]:
-    path = tmp_path_factory.mktemp("example") / "feedback.db"
-    store = open_store(path)
-    made = fill(store)
-    store.close()
-    return path, made
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
-def example(filled: tuple[Path, Example], tmp_path: Path) -> Iterator[tuple[Store, str, str]]:
-    shutil.copy(filled[0], tmp_path / "feedback.db")
-    store = open_store(tmp_path / "feedback.db")
-    with served(make_app(store, {NAME: ExampleCompleter()}, SiteSettings())) as url:
-        yield store, url, filled[1].password
-    store.close()
+def page(browser: Any, example: ExampleSite) -> Iterator[Any]:  # noqa: F811
+    """A page of the lead."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    example.log_in(context, "Lena")
+    made = context.new_page()
+    made.set_default_timeout(8000)
+    yield made
+    context.close()
 
 
-def ids(store: Store) -> dict[str, str]:
-    with store.reading() as connection:
-        queue = connection.execute(sa.select(schema.queues.c.id).where(schema.queues.c.name == "Rank answers")).scalar_one()
-        guide = connection.execute(sa.select(schema.guides.c.id)).scalars().first()
-        person = connection.execute(sa.select(schema.accounts.c.id).where(schema.accounts.c.name == "Dana")).scalar_one()
-    return {"queue": queue, "guide": guide or "", "person": person}
-
-
-def log_in(page: Any, url: str, name: str, password: str) -> None:
-    page.goto(f"{url}/login")
-    page.fill("#name", name)
-    page.fill("#password", password)
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
-    page.wait_for_selector(".menu-name")
-
-
-@pytest.mark.parametrize(
-    ("theme", "width"),
-    [("light", 390), pytest.param("dark", 1280, marks=pytest.mark.slow), pytest.param("light", 1280, marks=pytest.mark.slow),
-     pytest.param("dark", 390, marks=pytest.mark.slow)],
-)  # fmt: skip
-def test_every_page_is_without_barriers(example: tuple[Store, str, str], theme: str, width: int) -> None:
-    store, url, password = example
-    with chromium() as browser:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")
-        page, asked, errors = context.new_page(), list[str](), list[str]()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        log_in(page, url, "Ada", password)
-        for path in PAGES:
-            assert page.goto(url + path.format(**ids(store))).status == 200, path
-            for details in page.query_selector_all("details.numbers"):
-                details.evaluate("one => one.open = true")
-            page.evaluate(AXE.read_text(encoding="utf-8"))
-            assert page.evaluate(BARRIERS) == [], path
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        assert {request for request in asked if not request.startswith(url)} == set()
-        assert errors == []
-
-
-def test_several_leases_are_ticked_and_freed(example: tuple[Store, str, str]) -> None:
-    store, url, password = example
-    with store.reading() as connection:
-        people = {row["name"]: account_of(row) for row in connection.execute(sa.select(schema.accounts)).mappings()}
-        queues = connection.execute(sa.select(schema.queues.c.id)).scalars().all()
-    lead = people["Lena"]
-    for name in ("Ben", "Chidi", "Dana", "Emil"):  # who holds what in the example is drawn anew each time
-        for queue in queues:
+def test_several_leases_are_ticked_and_freed(example: ExampleSite, page: Any) -> None:  # noqa: F811
+    for name in ("Ben", "Chidi", "Dana", "Emil"):
+        for queue in example.ids("queues"):
             with contextlib.suppress(UserError):  # who has not read a guide is given nothing
-                lease_next(store, people[name], queue)
-    assert len(lease_rows(store, lead)) > 1
-    with chromium() as browser:
-        page = browser.new_page()
-        page.set_default_timeout(8000)
-        log_in(page, url, "Lena", password)
-        page.goto(f"{url}/admin/leases")
-        page.check("[data-all]")
-        assert page.text_content("[data-picked]") == f"{len(lease_rows(store, lead))} ticked"
-        page.click("button[value=free]")
-        page.wait_for_selector("text=Nobody holds a task")
-    assert lease_rows(store, lead) == []
+                lease_next(example.store, example.people[name], queue)
+    lead = example.people["Lena"]
+    assert len(lease_rows(example.store, lead)) > 1
+    page.goto(f"{example.url}/admin/leases")
+    page.check("[data-all]")
+    assert page.text_content("[data-picked]") == f"{len(lease_rows(example.store, lead))} ticked"
+    page.click("button[value=free]")
+    page.wait_for_selector("text=Nobody holds a task")
+    assert lease_rows(example.store, lead) == []
+
+
+def test_a_task_is_reviewed_and_another_passed_on_with_keys_alone(example: ExampleSite, page: Any) -> None:  # noqa: F811
+    lead = example.people["Lena"]
+    (waiting,) = task_rows(example.store, lead, None, state="review")
+    page.goto(f"{example.url}/admin/review")
+    tab_to(page, "[name=task]")
+    press(page, "Space")
+    tab_to(page, "[name=overlap]")
+    page.keyboard.type("6")
+    tab_to(page, "[value=requeue]")
+    press(page, "Enter")
+    page.wait_for_selector("text=Offered again: 1.")
+    assert task_rows(example.store, lead, None, state="review") == []
+    sheet = task_sheet(example.store, lead, waiting.task.id)
+    assert (sheet.task.state, sheet.task.overlap, sheet.task.skipped) == ("open", 6, 0)
+
+    held = next(row for row in lease_rows(example.store, lead) if row.lease.purpose == "label")
+    page.goto(f"{example.url}/admin/leases")
+    tab_to(page, f"[name=lease][value='{held.lease.id}']")
+    press(page, "Space")
+    tab_to(page, "[name=account]")
+    page.keyboard.type("Lena")
+    tab_to(page, "[value=reassign]")
+    press(page, "Enter")
+    page.wait_for_selector("text=Passed to another person: 1.")
+    assert "Lena" in {row.name for row in lease_rows(example.store, lead) if row.lease.task_id == held.lease.task_id}
+
+
+def test_a_known_answer_is_given_with_keys_alone_and_the_share_of_gold_is_set(example: ExampleSite, page: Any) -> None:  # noqa: F811
+    lead = example.people["Lena"]
+    (queue,) = example.ids("queues", schema.queues.c.name == "Compare the new model")
+    task = task_rows(example.store, lead, queue, state="open")[0].task
+    page.goto(f"{example.url}/admin/queues/{queue}")
+    tab_to(page, f"a[href='/admin/tasks/{task.id}']")
+    press(page, "Enter")
+    page.wait_for_selector("#likert_A")
+    for name, likert in (("A", "6"), ("B", "2")):
+        tab_to(page, f"#likert_{name}")
+        page.keyboard.type(likert)
+    tab_to(page, "[name=preferred]")
+    press(page, "Space")
+    tab_to(page, "#known .button.main")
+    press(page, "Enter")
+    page.wait_for_selector("text=The task is gold now")
+    sheet = task_sheet(example.store, lead, task.id)
+    first, second = (answer for answer, _ in sheet.answers)
+    assert sheet.known == {
+        "ratings": {first: {"likert": 6, "flags": [], "note": ""}, second: {"likert": 2, "flags": [], "note": ""}}, "preferred": first,
+    }  # fmt: skip
+    assert sheet.task.is_gold
+
+    page.goto(f"{example.url}/admin/queues/{queue}")
+    assert page.is_visible("text=the share of gold is 0")
+    for name, share in (("gold_rate", "25"), ("repeat_rate", "10")):
+        tab_to(page, f"#{name}")
+        press(page, "Control+a")
+        page.keyboard.type(share)
+    press(page, "Enter")
+    page.wait_for_selector("text=The settings are saved.")
+    settings = queue_overview(example.store, lead, queue).queue.settings
+    assert (settings.gold_rate, settings.repeat_rate) == (0.25, 0.1)
+
+
+def test_the_known_answer_begins_from_what_somebody_said(example: ExampleSite, page: Any) -> None:  # noqa: F811
+    lead, submissions = example.people["Lena"], schema.submissions
+    with example.store.reading() as connection:
+        ranked = sa.select(submissions).join_from(submissions, schema.tasks, submissions.c.task_id == schema.tasks.c.id).join(schema.queues)
+        ranked = ranked.where(schema.queues.c.name == "Rank answers", ~schema.tasks.c.is_gold, submissions.c.purpose == "label")
+        said = connection.execute(ranked.order_by(submissions.c.id)).mappings().first()
+    assert said is not None
+    page.goto(f"{example.url}/admin/tasks/{said['task_id']}")
+    assert page.input_value("#rank_A") == ""
+    page.click(f"a[href*='begin={said['id']}']")
+    page.wait_for_url("**begin=*")
+    page.click("#known .button.main")
+    page.wait_for_selector("text=The task is gold now")
+    known = task_sheet(example.store, lead, said["task_id"]).known
+    assert known is not None
+    assert known["groups"] == said["body"]["groups"]
+    assert {answer: rating["likert"] for answer, rating in known["ratings"].items()} == {
+        answer: rating["likert"] for answer, rating in said["body"]["ratings"].items()
+    }

@@ -158,6 +158,7 @@ ERRORS = [
     ({"user": "line\nbreak"}, openai.BadRequestError, "user", "invalid_value"),
     ({"prompt": [1, 2, 3]}, openai.BadRequestError, "prompt", "invalid_value"),
     ({"prompt": ""}, openai.BadRequestError, "prompt", "invalid_value"),
+    ({"prompt": " \n"}, openai.BadRequestError, "prompt", "invalid_value"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -170,7 +171,29 @@ def test_my_data_shows_withdraws_and_erases(site: Stage) -> None:
 
         browser.submit("/data/delete")
         assert [prompt.text for prompt in kept(site)] == [None, None, None]
-        assert "2 prompts are erased" in browser.http.get("/data").text
+        assert "Prompts erased: 2." in browser.http.get("/data").text
+
+
+def test_what_was_said_of_answers_is_among_ones_data(site: Stage) -> None:
+    with browsing(site, "ada") as browser:
+        events = ask(browser, store=True, models=["first", "second"])
+        prompt, (one, other) = events[0]["prompt"], events[-1]["answers"]
+        for up in (True, False):
+            browser.send("/playground/thumbs", {"prompt": prompt, "answer": one, "up": up})
+        assert "You: bad" in browser.http.get("/data").text
+        browser.send("/playground/comparisons", {"prompt": prompt, "better": other, "answers": [one, other]})
+        page = browser.http.get("/data").text
+        assert page.index("You: the worse one") < page.index("You: the better one")
+        (line,) = (json.loads(line) for line in browser.http.get("/data/download").text.splitlines())
+        assert [(said["kind"], said.get("up"), said.get("better")) for said in line["reactions"]] == [
+            ("thumb", True, None),
+            ("thumb", False, None),
+            ("comparison", None, other),
+        ]
+        assert all(datetime.fromisoformat(said["at"]) for said in line["reactions"])
+    with browsing(site, "bob") as browser:
+        assert browser.http.get("/data/download").text == ""
+        assert browser.http.get(f"/data?before={prompt}").status_code == 404
 
 
 def test_pages_of_data(site: Stage) -> None:
@@ -184,7 +207,7 @@ def test_pages_of_data(site: Stage) -> None:
         older = first.split('href="/data?before=')[1].split('"')[0].replace("&amp;", "&")
         second = browser.http.get(f"/data?before={older}").text
         assert [f"number {number:02d}." in second for number in range(5)] == [True, True, True, False, False]
-        assert browser.http.get("/data?before=yesterday").status_code == 400
+        assert browser.http.get("/data?before=yesterday").status_code == 404
         assert len(browser.http.get("/data/download").text.splitlines()) == 23
 
 

@@ -73,7 +73,14 @@ class Things:
 
     def path(self, template: str) -> str:
         """The address of a route about these things."""
-        known = {"/sessions/": self.session, "/keys/": self.key, "/invitations/": self.invitation, "/guides/": self.guide, "/jobs/": self.job}
+        known = {
+            "/sessions/": self.session,
+            "/keys/": self.key,
+            "/invitations/": self.invitation,
+            "/guides/": self.guide,
+            "/jobs/": self.job,
+            "/tasks/": self.task,
+        }
         known |= {"/queues/": self.work.queue if self.work else self.queue}
         if self.work:
             known |= {"/leases/": self.work.lease, "/submissions/": self.work.submission}
@@ -104,6 +111,8 @@ ADMINISTRATION: dict[tuple[str, str], Rule] = {
     ("POST", "/admin/queues/{id}/new-tasks"): Rule(401, 400, may=RUNNING, body=lambda _: {"source": "written", "count": "1"}),
     ("POST", "/admin/queues/{id}/people"): Rule(401, 303, may=RUNNING, body=lambda things: {"account": things.account, "qualified": "true"}),
     ("POST", "/admin/queues/{id}/candidates"): Rule(401, 400, may=RUNNING, body=lambda _: {"model": "first", "prompts": "none"}),
+    ("GET", "/admin/tasks/{id}"): Rule(TO_LOGIN, 200, may=READING),
+    ("POST", "/admin/tasks/{id}/known"): Rule(401, 400, may=RUNNING),
     ("GET", "/admin/review"): Rule(TO_LOGIN, 200, may=READING),
     ("POST", "/admin/review"): Rule(401, 303, may=RUNNING, body=of_tasks),
     ("GET", "/admin/leases"): Rule(TO_LOGIN, 200, may=RUNNING),

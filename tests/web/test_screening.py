@@ -158,5 +158,5 @@ def test_a_submission_of_every_kind_can_be_checked(site: Stage, kind: Any) -> No
     with browsing(site, "lead") as browser:
         shown = browser.http.get("/admin/spot-checks")
     assert shown.status_code == 200
-    words = {"demonstration": "A trout.", "prompt_metadata": "ambiguous", "plain": "Name a lake.", "few_shot": "I passed! → happy"}
+    words = {"demonstration": "A trout.", "prompt_metadata": "Ambiguous", "plain": "Name a lake.", "few_shot": "I passed! → happy"}
     assert words.get(kind, "answer b") in shown.text

@@ -15,10 +15,9 @@ PARTS = (
     "section",
     "set",
     "coef",
-    "kind",
-    "mode",
+    "kind_hint",
+    "mode_hint",
     "state",
-    "reason",
     "funnel",
     "source",
     "undefined",
@@ -33,7 +32,7 @@ PARTS = (
     "begin",
 )
 PREFIXED = (
-    *(f"admin.{part}_" for part in PARTS), "flags.", "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_",
+    *(f"admin.{part}_" for part in PARTS), "themselves.topic_", "nav.", "roles.", "roles_hint.", "theme.", "data.from_", "data.said_",
     "playground.example_", "errors.", "kinds.", "modes.", "questions.", "choices.",
 )  # fmt: skip
 """Looked up with a name put together from these."""

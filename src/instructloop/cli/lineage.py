@@ -1,6 +1,6 @@
 """`instructloop lineage CHECKPOINT`: the people whose data is inside a model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,18 +34,14 @@ class Lineage:
 def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     asked = parse("lineage", Lineage, argv)
-    from instructloop.cli.stores import opened
-    from instructloop.loop.machine import is_installed
+    from instructloop.cli.stores import identify, opened
     from instructloop.store.database.lineage import Places, trace
 
-    identify = None
-    if is_installed("torch"):
-        from instructloop.steps.provenance import model_identity as identify  # reads the weights
     with opened(asked.store) if asked.store else nullcontext() as store:
-        lineage = trace(asked.checkpoint, Places(store, asked.look, identify))
+        lineage = trace(asked.checkpoint, Places(store, asked.look, identify()))
     most = None if asked.everybody else MOST_SHOWN
     print("\n".join(_tree(lineage, "", most)))
-    print(f"\n{len(lineage.users):,} users in all: {_named(sorted(lineage.users), most)}")
+    print(f"\n{_counted(len(lineage.users), 'user', 'users')} in all: {_named(sorted(lineage.users), most)}")
 
 
 def _tree(lineage: "Traced", indent: str, most: int | None) -> Iterator[str]:
@@ -66,11 +62,19 @@ def _of_snapshot(snapshot: "SnapshotLineage", most: int | None) -> Iterator[str]
         return
     yield f"{snapshot.role}: snapshot {snapshot.id} in {snapshot.folder}, {snapshot.records:,} {snapshot.record} records"
     if snapshot.users:
-        yield f"  prompts of {len(snapshot.users):,} users: {_named([f'{user} ({number:,})' for user, number in snapshot.users.items()], most)}"
+        yield f"  prompts of {_counted(len(snapshot.users), 'user', 'users')}: {_named(_with_numbers(snapshot.users), most)}"
     if snapshot.labelers:
-        yield f"  labels of {len(snapshot.labelers):,} people: {_named([f'{who} ({number:,})' for who, number in snapshot.labelers.items()], most)}"
+        yield f"  labels of {_counted(len(snapshot.labelers), 'person', 'people')}: {_named(_with_numbers(snapshot.labelers), most)}"
     if snapshot.erased:
         yield f"  erased since: {_named(snapshot.erased, most)}; `instructloop snapshot redact` takes them out"
+
+
+def _with_numbers(people: Mapping[str, int]) -> list[str]:
+    return [f"{name} ({number:,})" for name, number in people.items()]
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _named(names: Sequence[str], most: int | None) -> str:

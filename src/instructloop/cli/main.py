@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = {
     "lab": "the small world of the demo: its base, its gates, its studies",
     "import": "files of prompts, demonstrations or rankings into a feedback store",
     "export": "data sets, or everything, out of a feedback store",
+    "erase": "people's prompts, and every text made from them, out of a feedback store",
     "lineage": "the people whose data is inside a checkpoint",
     "backup": "a copy of a feedback store while it is in use",
     "restore": "a feedback store from such a copy",

@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the verb."""
     kind, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     if kind in ("-h", "--help"):
-        print("usage: instructloop models {" + ",".join(KINDS) + "} --store STORE [...]\n\n`instructloop models KIND --help` tells more.")
+        print("usage: instructloop models {" + ",".join(KINDS) + "} --store STORE [...]\n\n`instructloop models ACT --help` tells more.")
         raise SystemExit(0)
     if kind not in KINDS:
         raise mistyped("kind", kind, KINDS, see="instructloop models --help")

@@ -41,7 +41,8 @@ class Snapshot:
 @dataclass(frozen=True, kw_only=True)
 class Redact:
     """Write old snapshots anew, under new ids, without the rows of prompts that their authors have erased. The old files stay where
-    they are; they and the checkpoints trained on them are listed."""
+    they are; they, the checkpoints trained on them and the models made of these are listed. Without torch only the makings of models that the
+    store knows are followed."""
 
     store: str
     """Feedback store: a path, or postgresql+psycopg://..."""
@@ -78,18 +79,20 @@ def _freeze(asked: Snapshot, command: str) -> None:
 
 
 def _redact(asked: Redact) -> None:
-    from instructloop.cli.stores import opened
+    from instructloop.cli.stores import identify, opened
     from instructloop.store.database.lineage import Places
     from instructloop.store.database.redaction import redact_snapshots
 
     with opened(asked.store) as store:
-        redactions = redact_snapshots(store, None, Places(store, asked.look))
+        redactions = redact_snapshots(store, None, Places(store, asked.look, identify()))
     for one in redactions:
         print(
             f"snapshot {one.old_id}: {one.rows_removed:,} rows taken out; " + (f"now {one.new_id} in {one.new_folder}" if one.new_id else "none left")
         )
         print("  to be deleted, here and in every copy:", *one.old_files, sep="\n    ")
         if one.checkpoints:
-            print("  trained on it; what they learned cannot be taken out:", *one.checkpoints, sep="\n    ")
+            print("  trained on it, or made of models that were; what they learned cannot be taken out:", *one.checkpoints, sep="\n    ")
+        if one.quoting:
+            print("  may quote what was erased; to be deleted too:", *one.quoting, sep="\n    ")
     if not redactions:
         print("no snapshot holds a prompt that was erased")

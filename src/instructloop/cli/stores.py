@@ -3,9 +3,13 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instructloop.errors import StoreError
 from instructloop.store.database.opening import Store, open_store
+
+if TYPE_CHECKING:
+    from instructloop.store.database.lineage import Identify
 
 
 @contextmanager
@@ -20,3 +24,14 @@ def opened(place: str, *, new: bool = False) -> Generator[Store]:
         yield store
     finally:
         store.close()
+
+
+def identify() -> "Identify | None":
+    """What tells which checkpoint is which, from its weights; None where torch, which reads them, is not installed."""
+    from instructloop.loop.machine import is_installed
+
+    if not is_installed("torch"):
+        return None
+    from instructloop.steps.provenance import model_identity
+
+    return model_identity

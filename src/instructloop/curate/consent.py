@@ -9,4 +9,4 @@ from instructloop.records import Prompt
 def with_consent(prompts: Iterable[Prompt]) -> Iterator[Verdict]:
     """Prompts whose `consent` names the text or the licence under which they may be trained on stay."""
     for prompt in prompts:
-        yield prompt if (prompt.consent or "").strip() else Removed(prompt, "no consent")
+        yield prompt if prompt.consent else Removed(prompt, "no consent")

@@ -32,7 +32,7 @@ from instructloop.loop.freezing import source_of
 from instructloop.records import RECORDS, Prompt
 from instructloop.store.conversion import IMPORTED
 from instructloop.store.database.freezing import SplitOf, by_user, prompt_of, register_snapshot
-from instructloop.store.database.labels import Labeled, training_demonstrations, training_prompts, training_rankings
+from instructloop.store.database.labels import Labeled, prompts_to_curate, training_demonstrations, training_prompts, training_rankings
 from instructloop.store.database.opening import Store
 from instructloop.store.durable import sync
 from instructloop.store.jsonl import read_lines, write_jsonl
@@ -87,14 +87,15 @@ def curate_prompts(prompts: Iterable[Prompt], request: Request, *, told: Callabl
 
 
 def curate_store(store: Store, request: Request, *, told: Callable[[StageReport], None] = lambda _: None) -> CurationSummary:
-    """Curate everything in a feedback database that may train; its labels fill the table of sizes, and the store remembers the snapshots.
+    """Curate the prompts of a feedback database; its labels fill the table of sizes, and the store remembers the snapshots.
 
-    Raises what `curate_prompts` raises.
+    Those that may not train end in the stage `consent`, and are not even read where that is left out. Raises what `curate_prompts` raises.
     """
     split_of = by_user(request.settings.fractions, seed=request.settings.seed)
     labels: dict[DataSet, Splits] = {"SFT": _by_split(training_demonstrations(store, None), split_of)}
     labels["RM"] = _by_split(training_rankings(store, None), split_of)
-    prompts = (labeled.record for labeled in training_prompts(store, None))
+    read = prompts_to_curate if "consent" in request.stages else training_prompts
+    prompts = (labeled.record for labeled in read(store, None))
     summary = curate_prompts(prompts, replace(request, data_sets=labels), told=told)
     for folder in ("prompts", "few_shot"):
         if (request.out / folder).exists():
@@ -105,8 +106,11 @@ def curate_store(store: Store, request: Request, *, told: Callable[[StageReport]
 def read_sources(sources: Sequence[Path], *, consent: str | None, layout: str | None = None) -> Iterator[Prompt]:
     """The prompts of files and snapshots in the order given.
 
-    An import says nothing about consent unless its rows do; `consent` states the licence of those that do not.
+    An import says nothing about consent unless its rows do; `consent` states the licence of those that do not. Raises `ConfigError`
+    for a blank one.
     """
+    if consent is not None and not consent.strip():
+        raise ConfigError("the consent stated is blank", expected="the name of a licence, or of what people agreed to", remedy="name it")
     files = [source for source in sources if not (source / DESCRIPTION).is_file()]
     for source in sources:
         if source not in files:
@@ -191,7 +195,11 @@ def _require_some(curated: Curated) -> None:
     if emptied is None:
         raise DataError("no prompt came", expected="at least one", remedy="check the files")
     reason = next(iter(emptied.reasons))
-    remedy = "state the licence of the files with --consent" if emptied.stage == "consent" else f"look at its settings, or --omit {emptied.stage}"
+    remedy = (
+        "state the licence of what was imported with --consent, or ask people for theirs"
+        if emptied.stage == "consent"
+        else f"look at its settings, or --omit {emptied.stage}"
+    )
     raise DataError(f"the stage {emptied.stage} removed the last {emptied.came:,} prompts: {reason}", expected="prompts that stay", remedy=remedy)
 
 

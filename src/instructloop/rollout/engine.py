@@ -157,11 +157,17 @@ def require_room(prompt: Sequence[int], new_tokens: int, context: int, *, name: 
     """Raise `ContextExceeded` unless a prompt and that many new tokens fit the context, and `DataError` for an empty prompt."""
     if not prompt:
         raise DataError(f"{name} is empty", expected="at least one token", remedy="drop it, or begin prompts with the tokenizer's begin id")
+    if len(prompt) >= context and new_tokens:
+        raise ContextExceeded(
+            f"{name} has {len(prompt)} tokens",
+            expected=f"at most {context - 1}, as the model's context of {context} holds the answer too",
+            remedy="shorten the prompt",
+        )
     if len(prompt) + new_tokens > context:
         raise ContextExceeded(
             f"{name} of {len(prompt)} tokens with {new_tokens} new ones",
             expected=f"at most the model's context of {context} together",
-            remedy=f"shorten the prompt, or ask for {max(context - len(prompt), 0)} new tokens at most",
+            remedy=f"shorten the prompt, or ask for {context - len(prompt)} new tokens at most",
         )
 
 

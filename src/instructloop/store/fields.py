@@ -23,14 +23,14 @@ def filled_text_of(row: Row, key: str) -> str:
 
 
 def optional_text_of(row: Row, *keys: str) -> str | None:
-    """The text under the first of `keys` that holds any; whole numbers become text."""
+    """The text under the first of `keys` that holds any; blank is none, whole numbers become text."""
     for key in keys:
         value = row.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if value is not None and not isinstance(value, str):
             raise _mistyped(key, value, "text or null")
-        if value:
+        if value and value.strip():
             return value
     return None
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from instructloop.errors import DataError, MissingExtra
 from instructloop.store.jsonl import Row, as_row, parse_json, read_jsonl, read_lines
+from instructloop.store.parquet import MARK
 
 COMPRESSED = (".gz", ".zst")
 TEXT = ".txt"
@@ -149,9 +150,12 @@ def _read_parquet(path: Path) -> Iterator[tuple[Place, Row]]:
     arrow, table = cast(Any, pyarrow), cast(Any, parquet)
     number = 0
     try:
-        for batch in table.ParquetFile(path).iter_batches():
+        file = table.ParquetFile(path)
+        nested = [field.name for field in file.schema_arrow if (field.metadata or {}).items() >= MARK.items()]
+        for batch in file.iter_batches():
             for row in batch.to_pylist():
                 number += 1
-                yield Place(path, number, "row"), row
+                place = Place(path, number, "row")
+                yield place, row | {name: parse_json(row[name].encode(), str(place)) for name in nested if row[name] is not None}
     except arrow.ArrowException as error:
         raise DataError(f"{path} cannot be read beyond row {number}: {error}", expected="a Parquet file", remedy="write it again") from error

@@ -57,7 +57,17 @@ def make_app(store: Store, completers: Mapping[str, Completer], settings: SiteSe
     for router in PAGES:
         app.include_router(router, include_in_schema=False, dependencies=[Depends(checked_visit)])
     app.mount("/static", _Static(directory=str(files("instructloop.web").joinpath("static"))), name="static")
-    for kind in (Refusal, HTTPException, RequestValidationError, UserError, Busy, ModelUnavailable, exc.OperationalError, exc.TimeoutError):
+    for kind in (
+        Refusal,
+        HTTPException,
+        RequestValidationError,
+        UserError,
+        Busy,
+        ModelUnavailable,
+        exc.DataError,
+        exc.OperationalError,
+        exc.TimeoutError,
+    ):
         app.add_exception_handler(kind, _handle)
     # Added last is outermost.
     app.add_middleware(SameOrigin)
@@ -97,6 +107,8 @@ def _refusal(request: Request, error: Exception) -> Refusal:
     if isinstance(error, exc.OperationalError | exc.TimeoutError):
         LOG.error("the database does not answer", exc_info=error)
         return Refusal(503, "unavailable", retry_after=STORE_SECONDS)
+    if isinstance(error, exc.DataError):  # what no row can hold, as a NUL character in an address
+        return Refusal(400, "bad_request")
     if isinstance(error, NotFound | NotSignedIn):
         return Refusal(404, "not_found")
     if isinstance(error, AccessDenied):

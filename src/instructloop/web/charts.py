@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 SQUARE = 1000
 ROW, BAR_AT, BAR = 44, 22, 12
 """Pixels: height of a row of bars, where the bar begins in it, its height."""
-NUM_COLOURS = 6
+NUM_COLOURS = 8
 """Colours of series; further ones begin anew."""
 
 

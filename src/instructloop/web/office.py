@@ -27,9 +27,12 @@ SECTIONS = (
 """What a role may do is decided by the store, not by this list."""
 
 
-def office(request: Request, me: Account, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page of the administration, with the sections of this person; `leading` says whether to show what only leads may do."""
+def office(request: Request, me: Account, template: str, *, status: int = 200, under: str | None = None, **values: Any) -> Response:
+    """A page of the administration, with the sections of this person; `leading` says whether to show what only leads may do.
+
+    `under` is the path of the section that it belongs to, where its own does not say so.
+    """
     sections = [section for section in SECTIONS if me.role in section.roles]
-    path = request.url.path
+    path = under or request.url.path
     current = max((section.path for section in sections if path == section.path or path.startswith(f"{section.path}/")), key=len, default="")
     return page(request, template, status=status, sections=sections, current_section=current, leading=me.role in LEADING, **values)

@@ -1,6 +1,7 @@
 """Figures as people read them: shares with their interval and n, coefficients, times; and why there is none."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 from instructloop.web.texts import catalogue, text
 
@@ -55,7 +56,20 @@ def seconds(value: float) -> str:
 
 
 def reason(stored: str) -> str:
-    """Why a task was skipped: the reason that was chosen, in words, and what else the person said."""
+    """Why a task was skipped: the reason that was chosen, as the labeler read it, and what else the person said."""
     name, _, more = stored.partition(":")
-    chosen = catalogue().get(f"admin.reason_{name.strip()}", name.strip()) or text("admin.reason_none")
+    chosen = catalogue().get(f"choices.skip_reasons.{name.strip()}", name.strip()) or text("admin.no_reason")
     return f"{chosen}: {more.strip()}" if more.strip() else chosen
+
+
+def detail(value: object, names: Mapping[str, str], joint: str = ", ") -> str:
+    """A detail of an audit row: names in place of ids, yes and no, a dash for nothing; the parts of a list with `joint` between them."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return text("admin.yes" if value else "admin.no")
+    if isinstance(value, list | tuple):
+        return joint.join(detail(one, names, joint) for one in cast(Sequence[object], value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {detail(one, names, joint)}" for name, one in cast(Mapping[str, object], value).items())
+    return names.get(value, value) if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else str(value)

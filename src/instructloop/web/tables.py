@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from instructloop.store.database.activity import Stage, Throughput
 from instructloop.store.database.families import KnownSnapshot
+from instructloop.store.database.screening import SelfAssessment
 from instructloop.web import shown
 from instructloop.web.texts import text
 
@@ -67,6 +68,11 @@ def as_percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
+def topics(said: SelfAssessment) -> str:
+    """The topics of a self-assessment in words, after one another."""
+    return ", ".join(text(f"themselves.topic_{topic}").lower() for topic in said.topics)
+
+
 def _estimate(one: "Estimate") -> Words:
     value = shown.undefined(one) if one.value is None else _share(one.value)
     return [value, _share(one.low), _share(one.high), f"{one.n:,}", f"{one.prompts:,}"]
@@ -77,7 +83,7 @@ def _share(value: float | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "coefficient": shown.coefficient, "day_rows": day_rows, "estimate_rows": estimate_rows, "name_in": name_in, "pair_rows": pair_rows,
-    "percent": as_percent, "reason_words": shown.reason, "seconds": shown.seconds, "share": shown.share, "share_only": shown.share_only,
-    "stage_rows": stage_rows, "table_six": table_six, "undefined": shown.undefined,
+    "coefficient": shown.coefficient, "day_rows": day_rows, "detail": shown.detail, "estimate_rows": estimate_rows, "name_in": name_in,
+    "pair_rows": pair_rows, "percent": as_percent, "reason_words": shown.reason, "seconds": shown.seconds, "share": shown.share,
+    "share_only": shown.share_only, "stage_rows": stage_rows, "table_six": table_six, "topics": topics, "undefined": shown.undefined,
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """A store in which something of everything has happened."""
 
-from instructloop.store.database import api_keys, invitations, prompts, screening, spot_checks
+from instructloop.store.database import api_keys, invitations, prompts, reactions, screening, spot_checks
 from instructloop.store.database.drafts import save_draft
 from instructloop.store.database.jobs import enqueue
 from instructloop.store.database.leases import Lease, lease_next, skip
@@ -27,7 +27,7 @@ def fill(world: World) -> None:
     user = world.person("playground")
     mine = world.prompt("Say this to Ünal: 你好 'quoted' \\ and \n a line.", author=user)
     answer = prompts.record_generation(store, user, mine, text="你好, Ünal.", model="m", sampling={"temperature": 0.5}, finish_reason="stop")
-    prompts.react(store, user, mine, "thumb", {"answer": answer.id, "up": False})
+    reactions.react(store, user, mine, "thumb", {"answer": answer.id, "up": False})
     ranking, writing = world.queue("ranking", guide_id=guide.id, overlap=2), world.queue("write_prompt")
     demonstrating, marking = world.queue("demonstration"), world.queue("prompt_metadata", needs_qualification=True)
     qualify(store, world.lead, marking.id, labeler.id)

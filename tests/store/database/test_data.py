@@ -6,24 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
+from instructloop.curate.funnel import Tools, run_funnel
+from instructloop.curate.settings import Curation
 from instructloop.errors import AccessDenied, CheckpointError, ConfigError, DataError
 from instructloop.records import Demonstration, Prompt, Ranking, RunManifest
 from instructloop.store.database import data_export, lineage
 from instructloop.store.database.erasure import erase_prompt, erase_prompts_of
 from instructloop.store.database.freezing import by_user, freeze_from_store, register_snapshot
 from instructloop.store.database.importing import import_files
-from instructloop.store.database.labels import training_demonstrations, training_prompts, training_rankings
+from instructloop.store.database.labels import prompts_to_curate, training_demonstrations, training_prompts, training_rankings
 from instructloop.store.database.lineage import Lineage, Places, trace
 from instructloop.store.database.models import NewModel, register_model
 from instructloop.store.database.redaction import redact_snapshots
 from instructloop.store.database.submissions import submit
-from instructloop.store.database.tasks import NewTask, add_tasks
+from instructloop.store.database.tasks import NewTask, add_answer_sets, add_tasks
 from instructloop.store.jsonl import read_jsonl, write_jsonl
 from instructloop.store.layouts import read_demonstrations, read_rankings
 from instructloop.store.snapshots import open_snapshot, read_split
 from store.database.filled import take
-from store_world import World, ranking_body
+from store_world import World, answer_set, ranking_body
 
 ONE_SPLIT = by_user({"train": 1.0})
 
@@ -39,6 +42,25 @@ def test_imports_carry_no_consent_unless_stated(world: World, tmp_path: Path) ->
     came = import_files(world.store, None, [silent, stating], "prompts")
     assert (came.records, came.prompts, came.without_consent) == (3, 3, 2)
     assert [(one.record.id, one.record.consent) for one in training_prompts(world.store, None)] == [("s", "MIT")]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+def test_a_blank_consent_is_none_in_the_store_too(world: World, tmp_path: Path, blank: str) -> None:
+    own, foreign = tmp_path / "own.jsonl", tmp_path / "foreign.jsonl"
+    write_jsonl(own, [Prompt(id="own", text="Mine", user_id="u").to_json() | {"consent": blank}])
+    write_jsonl(
+        foreign,
+        [{"id": "foreign", "prompt": "Yours", "user": "u", "consent": blank}, {"id": "both", "prompt": "Ours", "consent": blank, "licence": "MIT"}],
+    )
+    assert import_files(world.store, None, [own, foreign], "prompts").without_consent == 2
+    assert [one.record.id for one in training_prompts(world.store, None)] == ["both"]
+    curated = run_funnel((one.record for one in prompts_to_curate(world.store, None)), Curation(), Tools(split_of=str), stages=["consent"])
+    assert curated.stages[0].reasons == {"no consent": 2}
+    assert sorted(removal.id for removal in curated.removals) == ["foreign", "own"]
+    with pytest.raises(DataError, match="licence is empty"):
+        import_files(world.store, None, [own], "prompts", licence=blank)
+    with pytest.raises(DataError, match="licence is empty"):
+        add_answer_sets(world.store, None, world.queue().id, [answer_set(1)], licence=blank)
 
 
 def test_a_licence_is_stored_with_each_prompt_and_a_second_import_adds_nothing(world: World, tmp_path: Path) -> None:
@@ -108,7 +130,7 @@ def test_data_sets_are_read_back_by_this_package(world: World, tmp_path: Path, s
     file = tmp_path / f"prompts{suffix}"
     count = data_export.export_data(world.store, None, "prompts", file, layout="trl")
     assert count == 3
-    rank_file = tmp_path / "rankings.jsonl"
+    rank_file = tmp_path / f"rankings{suffix}"
     data_export.export_data(world.store, None, "rankings", rank_file)
     assert list(read_rankings(rank_file)) == [one.record for one in training_rankings(world.store, None)]
     with pytest.raises(DataError, match="exists"):
@@ -117,6 +139,18 @@ def test_data_sets_are_read_back_by_this_package(world: World, tmp_path: Path, s
         data_export.export_data(world.store, None, "ratings", tmp_path / "x.jsonl", layout="trl")
     with pytest.raises(AccessDenied):
         data_export.export_data(world.store, world.labeler, "prompts", tmp_path / "x.jsonl")
+
+
+def test_conversations_are_nested_in_parquet_as_trainers_read_them(world: World, tmp_path: Path) -> None:
+    queue = world.queue("demonstration")
+    add_tasks(world.store, world.lead, queue.id, [NewTask(prompt_id=world.prompt("Name a fruit."))])
+    submit(world.store, world.labeler, take(world, world.labeler, queue).id, {"text": "A pear."}, key="1")
+    file = tmp_path / "demonstrations.parquet"
+    data_export.export_data(world.store, None, "demonstrations", file, layout="trl")
+    turns = [{"role": "user", "content": "Name a fruit."}, {"role": "assistant", "content": "A pear."}]
+    assert parquet.read_table(file).to_pylist() == [{"messages": turns}]
+    (one,) = read_demonstrations(file)
+    assert (one.prompt.text, one.text) == ("Name a fruit.", "A pear.")
 
 
 def test_a_snapshot_of_the_store_splits_by_user_and_remembers_what_is_inside(world: World, tmp_path: Path) -> None:
@@ -182,12 +216,17 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     gone, kept = two_users(world, tmp_path)
     old = open_snapshot(tmp_path / "s")
     trained = checkpoint(tmp_path / "runs" / "m", snapshots={"demonstrations": old.id})
+    (tmp_path / "runs" / "samples.jsonl").write_text("{}\n")
+    begun = checkpoint(tmp_path / "runs" / "n", snapshots={}, parents={"policy": "hash-of-m", "tokenizer": "t"})
+    checkpoint(tmp_path / "runs" / "other", snapshots={}, parents={"policy": "hash-of-another"})
+    register_model(world.store, None, NewModel(name="m", place=str(trained), identity="hash-of-m"))
     assert redact_snapshots(world.store, None, Places(world.store, [tmp_path])) == []
     erase_prompt(world.store, world.person("playground", "ann"), gone)
     assert trace(trained, Places(world.store, [tmp_path])).snapshots[0].erased == (gone,)
     (redaction,) = redact_snapshots(world.store, None, Places(world.store, [tmp_path]))
-    assert (redaction.old_id, redaction.rows_removed, redaction.checkpoints) == (old.id, 1, (trained,))
+    assert (redaction.old_id, redaction.rows_removed, redaction.checkpoints) == (old.id, 1, (trained, begun))
     assert redaction.old_files == (tmp_path / "s" / "train.jsonl.gz",)
+    assert redaction.quoting == (tmp_path / "runs" / "samples.jsonl",)
     assert redaction.new_folder is not None
     assert redaction.new_id == open_snapshot(redaction.new_folder).id != old.id
     assert [record.prompt.id for record in read_split(redaction.new_folder, "train", Demonstration)] == [kept]
@@ -196,6 +235,7 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     erase_prompt(world.store, world.person("playground", "bob"), kept)
     (emptied,) = redact_snapshots(world.store, None, Places(world.store, [tmp_path]))
     assert (emptied.old_id, emptied.new_folder) == (redaction.new_id, None)
+    assert emptied.checkpoints == (trained, begun), "the second was in the first snapshot too"
     with pytest.raises(AccessDenied):
         redact_snapshots(world.store, world.lead, Places(world.store, [tmp_path]))
 

@@ -7,13 +7,15 @@ import pytest
 
 from instructloop.errors import AccessDenied, Conflict, DataError, NotFound
 from instructloop.store.database import activity, bulk, families, judgements, oversight, spot_checks
+from instructloop.store.database.audit import read_audit
 from instructloop.store.database.erasure import erase_prompt
 from instructloop.store.database.freezing import freeze_from_store
 from instructloop.store.database.labels import training_rankings
 from instructloop.store.database.leases import lease_next, skip
 from instructloop.store.database.models import NewModel, register_model
 from instructloop.store.database.submissions import Work, revise, submit
-from instructloop.store.database.tasks import NewTask, add_tasks
+from instructloop.store.database.task_sheet import task_sheet
+from instructloop.store.database.tasks import NewTask, add_tasks, set_known_answer
 from store.database.filled import take
 from store_world import START, World, ranking_body
 
@@ -40,6 +42,34 @@ def test_a_queue_at_a_glance(world: World) -> None:
     assert (row.name, row.lease.id, row.drafted_at) == ("other", held.id, None)
     with pytest.raises(AccessDenied):
         oversight.queue_overviews(world.store, world.labeler)
+
+
+def test_a_task_becomes_gold_for_those_who_have_not_met_it(world: World) -> None:
+    queue, other = world.queue(overlap=1, gold_rate=1.0), world.person("labeler", "other")
+    (task,) = world.rankings(queue)
+    first = take(world, world.labeler, queue)
+    submit(world.store, world.labeler, first.id, ranking_body(first.shown), key="1")
+    known = ranking_body(sorted(first.shown))
+    with pytest.raises(DataError):
+        set_known_answer(world.store, world.lead, task, known | {"groups": known["groups"][1:]})
+    with pytest.raises(NotFound):
+        set_known_answer(world.store, world.lead, "none", known)
+    with pytest.raises(AccessDenied):
+        set_known_answer(world.store, world.person("researcher"), task, known)
+    set_known_answer(world.store, world.lead, task, known)
+    sheet = task_sheet(world.store, world.lead, task)
+    assert (sheet.known, sheet.task.is_gold, sheet.task.state) == (known, True, "open")
+    assert [(said.name, said.purpose) for said in sheet.said] == [(world.labeler.name, "label")]
+    assert [row.task.id for row in oversight.task_rows(world.store, world.lead, queue.id, state=oversight.GOLD)] == [task]
+    assert lease_next(world.store, world.labeler, queue.id) is None
+    second = take(world, other, queue)
+    assert second.purpose == "gold"
+    submit(world.store, other, second.id, ranking_body(second.shown), key="2")
+    assert len(list(training_rankings(world.store, None))) == 1
+    (answer,) = judgements.known_answers(world.store, world.lead, queue.id)
+    assert answer.ranks == {id_: place for place, id_ in enumerate(sorted(first.shown), start=1)}
+    (row,) = (row for row in read_audit(world.store, world.lead) if row.action == "set known answer")
+    assert "gold" not in row.details
 
 
 def test_the_review_list_has_the_reasons_and_no_erased_text(world: World) -> None:

@@ -14,7 +14,8 @@ from instructloop.store.database.erasure import erase_prompt, erase_prompts_of, 
 from instructloop.store.database.intake import take_prompt
 from instructloop.store.database.labels import training_demonstrations, training_prompts, training_rankings
 from instructloop.store.database.leases import lease_next, skip
-from instructloop.store.database.prompts import Consent, NewPrompt, history, react, read_prompt, record_generation, submit_prompt, withdraw
+from instructloop.store.database.prompts import Consent, NewPrompt, history, read_prompt, record_generation, submit_prompt, submit_prompts, withdraw
+from instructloop.store.database.reactions import own_reactions, react
 from instructloop.store.database.submissions import submit
 from instructloop.store.database.tasks import NewTask, add_tasks
 from store.database.filled import take
@@ -36,11 +37,23 @@ def test_a_prompt_comes_back_with_its_answers_consent_and_time(world: World) -> 
     assert record.use_case == "brainstorming"
 
 
+def test_a_history_is_read_in_pieces_even_where_prompts_came_at_one_moment(world: World) -> None:
+    user = world.person("playground")
+    submit_prompts(world.store, user, [NewPrompt(text=f"Prompt {number}", consent=CONSENT) for number in range(7)])
+    found: list[str] = []
+    while batch := history(world.store, user, user.id, before=found[-1] if found else None, limit=3):
+        found += [prompt.id for prompt in batch]
+    assert len(set(found)) == len(found) == 7
+    with pytest.raises(NotFound):
+        history(world.store, user, user.id, before=world.prompt(author=world.person("playground", "other")))
+
+
 def test_no_consent_no_prompt_and_no_training_without_consent_to_it(world: World) -> None:
     with pytest.raises(ConfigError):
         Consent(store=False, train=True, version="1")
-    with pytest.raises(ConfigError):
-        Consent(store=True, train=True, version=None)
+    for blank in (None, "", " \n"):
+        with pytest.raises(ConfigError):
+            Consent(store=True, train=True, version=blank)
     with pytest.raises(AccessDenied):
         world.prompt(consent=Consent(store=False, train=False, version="1"))
     only_stored = world.prompt(consent=Consent(store=True, train=False, version="1"))
@@ -120,6 +133,7 @@ def test_a_deletion_takes_every_text_made_from_the_prompt(world: World) -> None:
     draft = take(world, other, demonstrating)
     save_draft(world.store, other, draft.id, {"text": f"{SECRET} draft"}, version=0)
     skip(world.store, other, take(world, other, queue).id, f"{SECRET} reason")
+    react(world.store, user, prompt, "comparison", {"better": answers[1], "answers": answers})
     before = read_prompt(world.store, user, prompt)
     erase_prompt(world.store, user, prompt)
     assert SECRET not in everything_said(world)
@@ -129,6 +143,8 @@ def test_a_deletion_takes_every_text_made_from_the_prompt(world: World) -> None:
     kept = read_draft(world.store, other, draft.id)
     assert kept is not None
     assert kept.body == {"text": None}
+    ((said,),) = own_reactions(world.store, user, [prompt]).values()
+    assert said.body["better"] == answers[1], "a judgement, which stays"
     assert list(training_rankings(world.store, None)) == list(training_demonstrations(world.store, None)) == []
     erase_prompt(world.store, user, prompt)
     if world.store.engine.dialect.name == "sqlite":

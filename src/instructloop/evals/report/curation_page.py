@@ -77,6 +77,7 @@ def curation_html(summary: CurationSummary) -> str:
         names=NAME_OF_STAGE,
         explained=explanations(summary.settings),
         data_sets=DATA_SETS,
+        share=_share,
         longest=max(report.seconds for report in summary.stages) or 1.0,
         settings={name: _shown(value) for name, value in dataclasses.asdict(summary.settings).items()},
     )
@@ -102,6 +103,11 @@ def explanations(settings: Curation) -> dict[StageName, str]:
         "split": "a user is in one split alone",
         "few_shot": "one prompt for each worked example",
     }
+
+
+def _share(count: int, came: int) -> str:
+    share = count / max(came, 1)
+    return "< 0.01%" if 0 < share < 0.0001 else f"{share:.2%}"
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,7 @@ by a clock that runs through the past three weeks. What they say shows what the 
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -20,7 +20,7 @@ from instructloop.store.database import schema
 from instructloop.store.database.accounts import create_account
 from instructloop.store.database.leases import Lease, lease_next, release, skip
 from instructloop.store.database.models import NewModel, register_model
-from instructloop.store.database.opening import Store
+from instructloop.store.database.opening import Store, repeatable_ids
 from instructloop.store.database.prompts import Consent, NewPrompt, submit_prompt
 from instructloop.store.database.queues import Queue, QueueSettings, acknowledge_guide, create_queue, publish_guide
 from instructloop.store.database.roles import Account, Role
@@ -43,7 +43,10 @@ GAP = 0.8
 """Answers that seem closer than this are tied."""
 SKIPPED = 4
 """The prompt that is skipped until it waits for review."""
-GOLD = (0, 10)
+FRESH = 3
+"""Prompts that nobody has labeled yet, whoever comes: the last ones."""
+BLINK = timedelta(milliseconds=1)
+GOLD = (0, 6)
 """Prompts of which three answers have a known order."""
 MODELS = ("example-sft", "example-ppo")
 FROM_PAT = (
@@ -65,16 +68,20 @@ class Example:
 
 @dataclass
 class _Clock:
-    """Goes through the past, as labels came."""
+    """Goes through the past, as labels came; each look moves it on a little, so that whatever is written keeps its order."""
 
     at: datetime
 
     def __call__(self) -> datetime:
+        self.at += BLINK
         return self.at
 
 
 def fill(store: Store, *, seed: int = 0) -> Example:
-    """Fill a fresh store with the example. Raises `StoreError` if anybody is in it already: examples and people's data never mix."""
+    """Fill a fresh store with the example. Raises `StoreError` if anybody is in it already: examples and people's data never mix.
+
+    The same seed at the same moment by the clock of the store gives the same rows, but for passwords.
+    """
     with store.reading() as connection:
         if connection.execute(sa.select(schema.accounts.c.id).limit(1)).first() is not None:
             raise StoreError(
@@ -82,11 +89,12 @@ def fill(store: Store, *, seed: int = 0) -> Example:
             )
     clock = _Clock(store.now() - timedelta(days=DAYS))
     past, password = replace(store, clock=clock), secrets.token_urlsafe(9)
-    people = {name: create_account(past, None, name=name, role=role, password=password, held_out=name == HELD_OUT) for name, role in PEOPLE}
-    queues = _queues(past, people["Lena"])
-    _tasks(past, people, queues)
-    _models(past, people["Lena"])
-    _Days(past, clock, people, queues, Random(seed)).live_through()
+    with repeatable_ids(seed):
+        people = {name: create_account(past, None, name=name, role=role, password=password, held_out=name == HELD_OUT) for name, role in PEOPLE}
+        queues = _queues(past, people["Lena"])
+        _tasks(past, people, queues)
+        _models(past, people["Lena"])
+        _Days(past, clock, people, queues, Random(seed)).live_through()
     return Example(people=PEOPLE, password=password)
 
 
@@ -98,34 +106,30 @@ def _models(store: Store, lead: Account) -> None:
 
 
 def _queues(store: Store, lead: Account) -> dict[str, Queue]:
-    training = publish_guide(store, lead, name="ranking", mode="training", text=guide("training")).id
-    evaluation = publish_guide(store, lead, name="evaluation", mode="evaluation", text=guide("evaluation")).id
-    ranked = QueueSettings(overlap=4, gold_rate=0.2, repeat_rate=0.1, skips_to_review=2, guide_id=training)
+    training = publish_guide(store, lead, name="How to rank", mode="training", text=guide("training")).id
+    evaluation = publish_guide(store, lead, name="How to compare", mode="evaluation", text=guide("evaluation")).id
+    ranked = QueueSettings(overlap=4, gold_rate=0.2, repeat_rate=0.2, skips_to_review=2, guide_id=training)
     compared = QueueSettings(overlap=2, guide_id=evaluation)
     return {
         "rank": create_queue(store, lead, name="Rank answers", kind="ranking", settings=ranked),
         "compare": create_queue(store, lead, name="Compare the new model", kind="evaluation", mode="evaluation", settings=compared),
-        "answer": create_queue(store, lead, name="Write answers", kind="demonstration", settings=QueueSettings(guide_id=training)),
-        "write": create_queue(store, lead, name="Write prompts", kind="write_prompt", settings=QueueSettings()),
-        "test-rank": create_queue(store, lead, name="Screening: rank", kind="ranking", mode="evaluation", settings=QueueSettings(overlap=50)),
-        "test-write": create_queue(store, lead, name="Screening: write", kind="demonstration", mode="evaluation", settings=QueueSettings(overlap=50)),
-        "describe": create_queue(store, lead, name="Describe prompts", kind="prompt_metadata", settings=QueueSettings(overlap=2)),
+        "answer": create_queue(store, lead, name="Demonstrations", kind="demonstration", settings=QueueSettings(guide_id=training)),
+        "write": create_queue(store, lead, name="New prompts", kind="write_prompt", settings=QueueSettings()),
+        "test-rank": create_queue(store, lead, name="Screening: rank", kind="ranking", mode="evaluation", settings=QueueSettings(overlap=8)),
+        "test-write": create_queue(store, lead, name="Screening: write", kind="demonstration", mode="evaluation", settings=QueueSettings(overlap=8)),
+        "describe": create_queue(store, lead, name="What prompts ask for", kind="prompt_metadata", settings=QueueSettings(overlap=2)),
     }
 
 
 def _tasks(store: Store, people: dict[str, Account], queues: dict[str, Queue]) -> None:
-    lead, count = people["Lena"], len(asked())
-    add_answer_sets(store, lead, queues["rank"].id, [_answers(place) for place in range(count)], licence=LICENCE)
+    lead, count = people["Lena"], len(asked()) - FRESH
+    _questions(store, lead, queues, range(count))
     gold = [NewTask(prompt_id=_prompt_id(place), answers=_ids(place)[1:4], gold=_known(place), position=-1) for place in GOLD]
     add_tasks(store, lead, queues["rank"].id, gold)
-    pairs = [NewTask(prompt_id=_prompt_id(place), answers=(_ids(place)[2], _ids(place)[0])) for place in range(count - 2)]
-    add_tasks(store, lead, queues["compare"].id, pairs)
-    add_tasks(store, lead, queues["describe"].id, [NewTask(prompt_id=_prompt_id(place)) for place in range(count)])
     stored = [
         submit_prompt(store, people["Pat"], NewPrompt(text=text, consent=Consent(store=True, train=train, version="1"))) for text, train in FROM_PAT
     ]
-    open_ones = [*(_prompt_id(place) for place in range(0, count, 3)), *(one.id for one in stored if one.may_train)]
-    add_tasks(store, lead, queues["answer"].id, [NewTask(prompt_id=id_) for id_ in open_ones])
+    add_tasks(store, lead, queues["answer"].id, [NewTask(prompt_id=one.id) for one in stored if one.may_train])
     tests = [NewTask(prompt_id=_prompt_id(place), answers=_ids(place)) for place in (1, 4, 6, 8)]
     add_tasks(store, lead, queues["test-rank"].id, tests)
     add_tasks(store, lead, queues["test-write"].id, [NewTask(prompt_id=_prompt_id(place)) for place in (4, 8)])
@@ -133,6 +137,17 @@ def _tasks(store: Store, people: dict[str, Account], queues: dict[str, Queue]) -
     create_screening(store, lead, name="First screening", speech=test, ranking=test, writing=queues["test-write"].id)
     few_shot, about = NewTask(prompt_kind="few_shot"), NewTask(prompt_kind="user_based", about="Helping people to write letters")
     add_tasks(store, lead, queues["write"].id, [NewTask(), few_shot, about, NewTask(), NewTask()])
+
+
+def _questions(store: Store, lead: Account, queues: dict[str, Queue], places: Sequence[int]) -> None:
+    """Each prompt to rank, twice: all of its answers, then all but the second; to compare, to describe, and every third to answer."""
+    add_answer_sets(store, lead, queues["rank"].id, [_answers(place) for place in places], licence=LICENCE)
+    fewer = [NewTask(prompt_id=_prompt_id(place), answers=(_ids(place)[0], *_ids(place)[2:])) for place in places if place != SKIPPED]
+    add_tasks(store, lead, queues["rank"].id, fewer)
+    pairs = [NewTask(prompt_id=_prompt_id(place), answers=(_ids(place)[2], _ids(place)[0])) for place in places]
+    add_tasks(store, lead, queues["compare"].id, pairs)
+    for name, some in (("describe", places), ("answer", places[::3])):
+        add_tasks(store, lead, queues[name].id, [NewTask(prompt_id=_prompt_id(place)) for place in some])
 
 
 @dataclass
@@ -152,13 +167,14 @@ class _Days:
             for queue in self.queues.values():
                 if queue.settings.guide_id is not None:
                     acknowledge_guide(self.store, person, queue.settings.guide_id)
+        begun = self.clock.at
         self._screen()
         for day in range(DAYS):
-            start = self.clock.at
+            self.clock.at = max(self.clock.at, begun + timedelta(days=day))
             for person in self.random.sample(workers, 3 if day % 7 < 5 else 1):
-                self._work(person, self.random.choice(("rank", "rank", "rank", "compare", "describe", "answer", "write")))
-            self.clock.at = start + timedelta(days=1)
-        self.clock.at -= timedelta(minutes=12)
+                self._work(person, self.random.choice(("rank", "rank", "rank", "rank", "compare", "describe", "answer", "write")))
+        self.clock.at = begun + timedelta(days=DAYS, minutes=-12)
+        _questions(self.store, self.people["Lena"], self.queues, range(len(asked()) - FRESH, len(asked())))
         for person in workers[:3]:
             lease_next(self.store, person, self.queues["rank" if person.name == "Ben" else "compare"].id)
 
@@ -176,7 +192,7 @@ class _Days:
             rate_demonstration(self.store, rosa, written.submission_id, self.random.choice((5, 6, 6, 7)))
 
     def _work(self, person: Account, name: str) -> None:
-        for _ in range(self.random.randint(1, 3)):
+        for _ in range(self.random.randint(1, 4)):
             if (lease := lease_next(self.store, person, self.queues[name].id)) is None:
                 return
             seconds = self.random.lognormvariate(4.6 if name in ("rank", "answer") else 3.6, 0.5)

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from instructloop.errors import Conflict, NotFound, NotSignedIn
 from instructloop.store.database import schema
@@ -12,6 +11,7 @@ from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, READING, Account, Role, account_of, require
 from instructloop.store.database.texts import checked_name
 from instructloop.store.database.tokens import password_fits, password_hash
+from instructloop.store.database.turns import one_at_a_time
 
 ADMINISTRATOR: tuple[Role, ...] = ("administrator",)
 
@@ -37,18 +37,18 @@ def create_account(
 def insert_account(
     connection: sa.Connection, at: datetime, *, name: str, role: Role, hashed: str | None, held_out: bool = False, id: str | None = None
 ) -> Account:
-    """The row of a new account, in a transaction that is open; raises `Conflict` if the name is taken."""
-    account_id = new_id() if id is None else checked_name(id, "the id")
+    """The row of a new account, in a transaction that is open; raises `Conflict` if the name or the id is taken."""
+    accounts, account_id = schema.accounts, new_id() if id is None else checked_name(id, "the id")
     account = Account(id=account_id, name=checked_name(name, "the name"), role=role, held_out=held_out, created_at=at)
-    taken = sa.select(schema.accounts.c.id).where(sa.func.lower(schema.accounts.c.name) == account.name.lower())
-    try:
-        if connection.execute(taken).first():
-            raise _taken(account.name)
-        connection.execute(
-            sa.insert(schema.accounts).values(id=account.id, name=account.name, role=role, held_out=held_out, created_at=at, password_hash=hashed)
+    one_at_a_time(connection, "new account")
+    if connection.execute(sa.select(accounts.c.id).where(sa.func.lower(accounts.c.name) == account.name.lower())).first():
+        raise Conflict(
+            f"the name {account.name!r} is taken", expected="a name that nobody has, whatever the case of its letters", remedy="choose another"
         )
-    except exc.IntegrityError as error:
-        raise _taken(account.name) from error
+    if id is not None and connection.execute(sa.select(accounts.c.id).where(accounts.c.id == account.id)).first():
+        raise Conflict(f"the id {account.id!r} is taken", expected="an id that nobody has", remedy="choose another")
+    row = {"id": account.id, "name": account.name, "role": role, "held_out": held_out, "created_at": at, "password_hash": hashed}
+    connection.execute(sa.insert(accounts).values(**row))
     return account
 
 
@@ -135,7 +135,3 @@ def _keep_an_administrator(connection: sa.Connection, leaving: Account) -> None:
     remaining = {row.id for row in connection.execute(query.with_for_update())} - {leaving.id}
     if leaving.role == "administrator" and not remaining:
         raise Conflict(f"{leaving.name!r} is the only administrator", expected="another one beside", remedy="make somebody else administrator first")
-
-
-def _taken(name: str) -> Conflict:
-    return Conflict(f"the name {name!r} is taken", expected="a name that nobody has, whatever the case of its letters", remedy="choose another")

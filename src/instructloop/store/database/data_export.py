@@ -32,6 +32,11 @@ What = Literal["prompts", "demonstrations", "rankings", "ratings", "pairs", "eva
 WHAT: tuple[What, ...] = get_args(What)
 Layout = Literal["record", "trl"]
 
+TYPES: tuple[tuple[str, type | tuple[type, ...]], ...] = (("bool", bool), ("int64", int), ("double", float), ("json", (dict, list, tuple)))
+"""Type of a column -> what stands in it; anything else is text. True and False are whole numbers too, so they come first."""
+TURNS = "turns"
+"""The type of a column that holds conversations."""
+
 Rows = Callable[[Store, Actor], Iterable[Row]]
 
 
@@ -120,16 +125,19 @@ EXPORTS: Mapping[tuple[What, Layout], Rows] = {
 
 
 def _write_parquet(file: Path, rows: list[Row]) -> int:
-    """Columns as the rows have them; what is nested becomes JSON."""
+    """Columns as the rows have them. What is nested becomes JSON, which `read_rows` parses, but for the turns of conversations: trainers
+    read those as they are."""
     if not rows:
         raise DataError(f"no rows for {file}", expected="one or more", remedy="write .jsonl, which may be empty, or collect some")
     columns = {name: _type_of(name, rows) for name in rows[0]}
-    return write_parquet(file, ({name: _cell(row[name]) for name in columns} for row in rows), columns)
+    return write_parquet(file, ({name: row[name] if kind == TURNS else _cell(row[name]) for name, kind in columns.items()} for row in rows), columns)
 
 
 def _type_of(name: str, rows: list[Row]) -> str:
+    if name == "messages":
+        return TURNS
     value = next((row[name] for row in rows if row[name] is not None), "")
-    for kind, known in (("bool", bool), ("int64", int), ("double", float)):
+    for kind, known in TYPES:
         if isinstance(value, known):
             return kind
     return "string"

@@ -89,7 +89,6 @@ def _scrub_work(connection: sa.Connection, prompt_id: str) -> None:
     _scrub(connection, drafts, drafts.c.lease_id.in_(sa.select(leases.c.id).where(leased)), drafts.c.lease_id)
     _scrub(connection, submissions, worked, submissions.c.id)
     _scrub(connection, labels, labels.c.prompt_id == prompt_id, labels.c.id)
-    _scrub(connection, schema.reactions, schema.reactions.c.prompt_id == prompt_id, schema.reactions.c.id)
     connection.execute(sa.update(leases).where(leased).values(reason=None))
 
 

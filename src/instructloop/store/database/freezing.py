@@ -15,6 +15,7 @@ from instructloop.store.database.kinds import Body
 from instructloop.store.database.labels import Labeled
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import READING, require
+from instructloop.store.database.turns import one_at_a_time
 from instructloop.store.snapshots import freeze, open_snapshot, read_split
 from instructloop.store.splits import assign_split
 
@@ -94,6 +95,7 @@ def _remember(
     connection: sa.Connection, at: datetime, actor: Actor, snapshot: Snapshot, folder: Path, rows: list[Body], redacts: str | None = None
 ) -> None:
     snapshots = schema.snapshots
+    one_at_a_time(connection, "snapshot", snapshot.id)
     if _is_known(connection, snapshot):
         return
     row: dict[str, Any] = {"folder": str(folder.absolute()), "record": snapshot.record, "query": snapshot.query, "redacts": redacts}

@@ -28,6 +28,7 @@ from instructloop.store.database.labels import IMPORTED
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import LEADING, require
 from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import INTAKE, one_at_a_time
 
 FileKind = Literal["prompts", "demonstrations", "rankings"]
 ImportedRecord = Prompt | Demonstration | Ranking
@@ -74,6 +75,7 @@ def import_files(
     counts, records = _Counts(), iter(READERS[kind](*files, layout=layout))
     while chunk := list(islice(records, CHUNK)):
         with store.writing() as connection:
+            one_at_a_time(connection, INTAKE)
             for record in chunk:
                 counts.records += 1
                 try:

@@ -12,6 +12,7 @@ from instructloop.store.database.audit import write_audit
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, Account, Role, known_role, require
 from instructloop.store.database.tokens import new_token, password_hash, token_hash
+from instructloop.store.database.turns import one_at_a_time
 
 LIFETIME = timedelta(days=14)
 BY_LEADS: tuple[Role, ...] = ("labeler", "playground")
@@ -39,6 +40,7 @@ def first_administrator_link(store: Store) -> str | None:
     """The token of the link that makes the first administrator, in place of any earlier one; None if there is one already."""
     accounts, invitations = schema.accounts, schema.invitations
     with store.writing() as connection:
+        one_at_a_time(connection, "first administrator")
         if connection.execute(sa.select(accounts.c.id).where(accounts.c.role == "administrator", accounts.c.disabled_at.is_(None))).first():
             return None
         earlier = invitations.c.invited_by.is_(None), invitations.c.used_at.is_(None), invitations.c.revoked_at.is_(None)

@@ -21,6 +21,7 @@ from instructloop.store.database.leasing import lock_first
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, require
 from instructloop.store.database.texts import MOST_NAME, MOST_NOTE, checked, checked_json, checked_name
+from instructloop.store.database.turns import one_at_a_time
 
 LEASE_SECONDS = 60
 """Without a sign of life of its worker a job is taken up by another after this time."""
@@ -59,6 +60,7 @@ def enqueue(store: Store, actor: Actor, kind: str, payload: Mapping[str, Any], *
         require(actor, LEADING, "start jobs")
     jobs = schema.jobs
     with store.writing(durable=True) as connection:
+        one_at_a_time(connection, "job", key)
         if (there := connection.execute(sa.select(jobs).where(jobs.c.key == key)).mappings().first()) is not None:
             return _job_of(there)
         row = {"key": checked(key, "the key", most=MOST_NAME), "kind": checked_name(kind, "the kind of job"), "state": "waiting"}

@@ -32,14 +32,13 @@ class Labeled:
 
 
 def training_prompts(store: Store, actor: Account | None) -> Iterator[Labeled]:
-    """Every prompt that may train, as `Prompt`, the oldest first: what curation begins with. For those who read everything."""
-    _require(actor)
-    prompts = schema.prompts
-    query = (
-        sa.select(prompts).where(prompts.c.may_train, prompts.c.erased_at.is_(None), ~is_by_held_out()).order_by(prompts.c.created_at, prompts.c.id)
-    )
-    for row in _stream(store, query):
-        yield Labeled(prompt_record(row), None)
+    """Every prompt that may train, as `Prompt`, the oldest first. For those who read everything."""
+    return _prompts(store, actor, schema.prompts.c.may_train)
+
+
+def prompts_to_curate(store: Store, actor: Account | None) -> Iterator[Labeled]:
+    """The same and, without consent in the record, those that may not train: curation says how many they are, and lets none through."""
+    return _prompts(store, actor, sa.true())
 
 
 def training_demonstrations(store: Store, actor: Account | None) -> Iterator[Labeled]:
@@ -94,6 +93,14 @@ def answer_record(row: Body) -> Completion:
     fields = {name: row[name] for name in ("id", "prompt_id", "text", "model_id", "sampling", "finish_reason")}
     token_ids = None if row["token_ids"] is None else tuple(row["token_ids"])
     return Completion(**fields, token_ids=token_ids, provenance=_provenance_in(row) or Provenance())
+
+
+def _prompts(store: Store, actor: Account | None, which: sa.ColumnElement[bool]) -> Iterator[Labeled]:
+    _require(actor)
+    prompts = schema.prompts
+    query = sa.select(prompts).where(which, prompts.c.erased_at.is_(None), ~is_by_held_out()).order_by(prompts.c.created_at, prompts.c.id)
+    for row in _stream(store, query):
+        yield Labeled(prompt_record(row), None)
 
 
 def _training(store: Store, actor: Account | None, kind: str) -> Iterator[Body]:

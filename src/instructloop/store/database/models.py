@@ -12,6 +12,7 @@ from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, require
 from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import one_at_a_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ def register_model(store: Store, actor: Actor, new: NewModel) -> RegisteredModel
     name, place = checked_name(new.name, "the model's name"), checked(new.place, "the model's place", most=2000)
     row = {"identity": new.identity, "parents": dict(new.parents), "snapshots": dict(new.snapshots), "visible": new.visible}
     with store.writing() as connection:
+        one_at_a_time(connection, "model", name)
         if connection.execute(sa.select(schema.models.c.id).where(schema.models.c.name == name)).first():
             raise Conflict(f"there is a model {name!r}", expected="a name that is free", remedy="choose another")
         now, model_id = store.now(), new_id()
@@ -76,6 +78,7 @@ def choose_model(store: Store, actor: Actor, name: str) -> RegisteredModel:
     _require(actor, "choose the playground's model")
     models = schema.models
     with store.writing() as connection:
+        one_at_a_time(connection, "chosen model")
         model = _find(connection, name)
         if model.retired_at is not None:
             raise Conflict(f"the model {name!r} is retired", expected="one in service", remedy="register it anew")

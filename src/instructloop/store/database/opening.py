@@ -5,9 +5,11 @@ store = open_store("postgresql+psycopg://user:password@host/name")
 with store.writing() as connection: ...
 """
 
+import random
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from instructloop.errors import MissingExtra, StoreError, first_line
+from instructloop.errors import Conflict, MissingExtra, StoreError, first_line
 from instructloop.store.database.migration import upgrade
 from instructloop.store.database.moments import Clock, utc_now
 from instructloop.store.database.turns import turn
@@ -27,7 +29,10 @@ LOCK_WAIT_MS = 5000
 CONNECTIONS = 20
 """Connections kept open; as many more are made when all are busy."""
 
+ID_BYTES = 12
+
 _MODE = "instructloop_mode"
+_DRAWN: ContextVar[random.Random | None] = ContextVar("drawn", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +56,16 @@ class Store:
     def writing(self, *, durable: bool = False) -> Generator[sa.Connection]:
         """A transaction: all of it is written, or, if an exception leaves the block, nothing.
 
-        Survives the end of the process in any case; with `durable` on SQLite also a power cut right after it.
+        Survives the end of the process in any case; with `durable` on SQLite also a power cut right after it. Raises `Conflict`
+        if somebody else has written a row meanwhile that there may be only once.
         """
-        with self._connect("durable" if durable else "write") as connection, turn(self.engine), connection.begin():
-            yield connection
+        try:
+            with self._connect("durable" if durable else "write") as connection, turn(self.engine), connection.begin():
+                yield connection
+        except exc.IntegrityError as error:
+            if not _is_there_already(error):
+                raise
+            raise Conflict("somebody else has just written the same", expected="one of the two", remedy="look at what is there now") from error
 
     @contextmanager
     def _connect(self, mode: str) -> Generator[sa.Connection]:
@@ -100,7 +111,21 @@ def make_engine(place: str | Path) -> sa.Engine:
 
 def new_id() -> str:
     """A random id: 24 hexadecimal digits, safe in addresses and file names."""
-    return secrets.token_hex(12)
+    drawn = _DRAWN.get()
+    return secrets.token_hex(ID_BYTES) if drawn is None else drawn.randbytes(ID_BYTES).hex()
+
+
+@contextmanager
+def repeatable_ids(seed: int) -> Generator[None]:
+    """Within the block this thread's ids are the same each time: for examples, and for nothing that people rely on.
+
+    What hangs on the id of a lease, the order of answers and whether a task is gold or comes again, is the same too.
+    """
+    token = _DRAWN.set(random.Random(seed))
+    try:
+        yield
+    finally:
+        _DRAWN.reset(token)
 
 
 def _url(place: str | Path) -> sa.URL:
@@ -135,6 +160,12 @@ def _on_sqlite_begin(connection: sa.Connection) -> None:
     if mode != "read":
         connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if mode == 'durable' else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+
+def _is_there_already(error: exc.IntegrityError) -> bool:
+    """Whether a row was refused because another agrees with it in what is unique; other constraints are broken by mistakes of ours."""
+    unique = "23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"
+    return any(getattr(error.orig, name, None) in unique for name in ("sqlstate", "sqlite_errorname"))
 
 
 _PLACES = "the path of a file, or postgresql+psycopg://user:password@host/name"

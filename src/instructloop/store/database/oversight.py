@@ -1,8 +1,9 @@
 """What leads see of the work: each queue at a glance, its tasks with their prompts, who holds what, which guides there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +16,8 @@ from instructloop.store.database.tasks import Task
 
 EXCERPT = 160
 """Characters of a prompt by which a lead knows it."""
+GOLD = "gold"
+"""In place of a state: tasks with a known answer, whatever their state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,10 @@ class TaskRow:
     task: Task
     excerpt: str | None
     """The beginning of its prompt; None if there is none, or it was erased."""
+    about: str | None
+    """What a prompt is to be written about."""
+    prompt_kind: str
+    """Which kind of prompt is to be written."""
     reasons: tuple[str, ...]
     """Why people skipped it."""
 
@@ -90,21 +97,16 @@ def queue_overview(store: Store, actor: Account, queue_id: str) -> QueueOverview
 
 
 def task_rows(store: Store, actor: Account, queue_id: str | None, *, state: str | None, limit: int = 50, after: str = "") -> list[TaskRow]:
-    """Tasks of a queue, or of all, in order of their ids; `state` "review" gives the review list. Not for labelers."""
+    """Tasks of a queue, or of all, in order of their ids; the state "review" gives the review list, `GOLD` the gold tasks. Not for labelers."""
     require(actor, READING, "list tasks")
     tasks, prompts = schema.tasks, schema.prompts
     query = sa.select(tasks, _excerpt()).outerjoin_from(tasks, prompts).where(tasks.c.id > after).order_by(tasks.c.id).limit(limit)
-    for column, wanted in ((tasks.c.queue_id, queue_id), (tasks.c.state, state)):
+    for column, wanted in ((tasks.c.queue_id, queue_id), (tasks.c.is_gold, True) if state == GOLD else (tasks.c.state, state)):
         query = query if wanted is None else query.where(column == wanted)
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
         reasons = _reasons(connection, [row["id"] for row in rows if row["skipped"] or row["state"] == "review"])
-    return [
-        TaskRow(
-            task=Task(**{name: row[name] for name in Task.__dataclass_fields__}), excerpt=row["excerpt"], reasons=tuple(reasons.get(row["id"], ()))
-        )
-        for row in rows
-    ]
+    return [_task_row(row, reasons.get(row["id"], ())) for row in rows]
 
 
 def lease_rows(store: Store, actor: Account, *, limit: int = 200) -> list[LeaseRow]:
@@ -170,6 +172,13 @@ def _overview(queue: Queue, rows: list[sa.RowMapping]) -> QueueOverview:
         queue=queue, states={row["state"]: row["tasks"] for row in ordinary}, held=sum(row["held"] for row in rows),
         gold=sum(row["tasks"] for row in rows if row["is_gold"]), **total,
     )  # fmt: skip
+
+
+def _task_row(row: sa.RowMapping, reasons: Sequence[str]) -> TaskRow:
+    payload: Mapping[str, Any] = row["payload"] or {}
+    task = Task(**{name: row[name] for name in Task.__dataclass_fields__})
+    about, prompt_kind = payload.get("about"), payload.get("prompt_kind", "plain")
+    return TaskRow(task=task, excerpt=row["excerpt"], about=about, prompt_kind=prompt_kind, reasons=tuple(reasons))
 
 
 def _excerpt() -> sa.Label[str]:

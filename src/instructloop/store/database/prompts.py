@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +14,7 @@ from instructloop.store.database.audit import write_audit
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import READING, Account, require_self
 from instructloop.store.database.texts import checked, checked_json, checked_name, text_hash
+from instructloop.store.database.turns import INTAKE, one_at_a_time
 
 _BY_ID = sa.select(schema.prompts).where(schema.prompts.c.id == sa.bindparam("this_prompt"))
 
@@ -29,7 +30,7 @@ class Consent:
     def __post_init__(self) -> None:
         if self.train and not self.store:
             raise ConfigError("consent to training without consent to storing", expected="both, or storing alone", remedy="ask for both")
-        if self.train and not self.version:
+        if self.train and not (self.version or "").strip():
             raise ConfigError("consent to nothing in particular", expected="the version of the notice that was shown", remedy="name it")
 
 
@@ -112,8 +113,10 @@ def insert_prompt(connection: sa.Connection, at: datetime, actor: Account, new: 
     if new.use_case is not None and new.use_case not in USE_CASES:
         raise DataError(f"the use-case {new.use_case!r}", expected=f"one of {', '.join(USE_CASES)}", remedy="correct it")
     text, prompt_id = checked(new.text, "the prompt"), new_id() if new.id is None else checked_name(new.id, "the id")
-    if new.id is not None and _is_there(connection, prompt_id, actor, text):
-        return prompt_id
+    if new.id is not None:
+        one_at_a_time(connection, INTAKE)
+        if _is_there(connection, prompt_id, actor, text):
+            return prompt_id
     user = actor.id if new.end_user is None else f"{actor.id}/{checked_name(new.end_user, 'the user')}"
     row: dict[str, Any] = {"text": text, "text_hash": text_hash(text), "user_id": user, "account_id": actor.id, "created_at": at}
     row |= {"source": new.source, "kind": new.kind, "use_case": new.use_case, "consent": new.consent.version}
@@ -166,14 +169,21 @@ def read_prompt(store: Store, actor: Account, prompt_id: str) -> StoredPrompt:
     return prompt
 
 
-def history(store: Store, actor: Account, account_id: str, *, before: datetime | None = None, limit: int = 50) -> list[StoredPrompt]:
-    """The prompts of an account with their answers, the newest first: one's own, or anybody's for those who read everything."""
+def history(store: Store, actor: Account, account_id: str, *, before: str | None = None, limit: int = 50) -> list[StoredPrompt]:
+    """The prompts of an account with their answers, the newest first: one's own, or anybody's for those who read everything.
+
+    `before` goes on behind the prompt of that id; raises `NotFound` if the account has none of that id.
+    """
     require_self(actor, account_id, READING, "read other people's history")
     prompts = schema.prompts
     query = sa.select(prompts).where(prompts.c.account_id == account_id).order_by(prompts.c.created_at.desc(), prompts.c.id).limit(limit)
-    if before is not None:
-        query = query.where(prompts.c.created_at < before)
     with store.reading() as connection:
+        if before is not None:
+            last = find_prompt(connection, before, generations=False)
+            if last.account_id != account_id:
+                raise _absent(before)
+            same_time = sa.and_(prompts.c.created_at == last.created_at, prompts.c.id > last.id)
+            query = query.where(sa.or_(prompts.c.created_at < last.created_at, same_time))
         rows = connection.execute(query).mappings().all()
         generations = _generations(connection, [row["id"] for row in rows])
     return [_prompt_of(row, generations.get(row["id"], ())) for row in rows]
@@ -212,20 +222,6 @@ def retire_tasks(connection: sa.Connection, prompt_id: str) -> None:
     connection.execute(sa.update(schema.tasks).where(schema.tasks.c.prompt_id == prompt_id).values(state="retired"))
 
 
-def react(store: Store, actor: Account, prompt_id: str, kind: str, body: Mapping[str, Any]) -> None:
-    """A thumb or a comparison on answers to one's own prompt: kept apart from what labelers say.
-
-    `kind` "thumb": {"answer": id, "up": bool}; "comparison": {"better": id or None for neither, "answers": [id, id]}.
-    """
-    with store.writing() as connection:
-        prompt = find_prompt(connection, prompt_id)
-        require_self(actor, prompt.account_id, (), "judge answers to other people's prompts")
-        _check_reaction(kind, body, {generation.id for generation in prompt.generations})
-        connection.execute(
-            sa.insert(schema.reactions).values(id=new_id(), prompt_id=prompt_id, account_id=actor.id, kind=kind, body=dict(body), at=store.now())
-        )
-
-
 def find_prompt(connection: sa.Connection, prompt_id: str, *, generations: bool = True) -> StoredPrompt:
     """The prompt, read on a connection that is open; raises `NotFound`."""
     row = connection.execute(_BY_ID, {"this_prompt": prompt_id}).mappings().first()
@@ -236,25 +232,6 @@ def find_prompt(connection: sa.Connection, prompt_id: str, *, generations: bool 
 
 def _absent(prompt_id: str) -> NotFound:
     return NotFound(f"there is no prompt {prompt_id!r}", expected="the id of a prompt", remedy="look at your history")
-
-
-def _check_reaction(kind: str, body: Mapping[str, Any], answers: set[str]) -> None:
-    keys, compared = set(body), cast(Sequence[Any], body.get("answers") or [])
-    if kind == "thumb" and keys == {"answer", "up"} and body["answer"] in answers and isinstance(body["up"], bool):
-        return
-    if (
-        kind == "comparison"
-        and keys == {"better", "answers"}
-        and len(compared) == 2
-        and set(compared) <= answers
-        and body["better"] in (None, *compared)
-    ):
-        return
-    raise DataError(
-        f"a {kind!r} that says {dict(body)}",
-        expected='"thumb" {answer, up} or "comparison" {better, answers}, of answers to this prompt',
-        remedy="correct it",
-    )
 
 
 def _generations(connection: sa.Connection, prompt_ids: list[str]) -> dict[str, tuple[Generation, ...]]:

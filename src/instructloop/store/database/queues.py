@@ -15,11 +15,16 @@ from instructloop.store.database.kinds import KINDS, Kind
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LABELING, LEADING, Account, require
 from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import one_at_a_time
 
 Mode = Literal["training", "evaluation"]
 """Training labels put helpfulness first; evaluations put truthfulness and harmlessness first."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "overlap": (1, 1000), "skips_to_review": (1, 1000), "lease_seconds": (10, 30 * 86_400), "revise_seconds": (0, 3650 * 86_400),
+}  # fmt: skip
+"""Setting of a queue -> the least and the most that it can be."""
 
 _BY_ID = sa.select(schema.queues).where(schema.queues.c.id == sa.bindparam("this_queue"))
 
@@ -70,10 +75,9 @@ class QueueSettings:
     """Closed queues give out nothing; what is held can be submitted."""
 
     def __post_init__(self) -> None:
-        least = {"overlap": 1, "skips_to_review": 1, "lease_seconds": 10, "revise_seconds": 0}
-        for name, number in least.items():
-            if getattr(self, name) < number:
-                raise ConfigError(f"{name} is {getattr(self, name)}", expected=f"{number} or more", remedy="raise it")
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ConfigError(f"{name} is {getattr(self, name):,}", expected=f"{least} to {most:,}", remedy="correct it")
         if not (min(self.gold_rate, self.repeat_rate) >= 0 and self.gold_rate + self.repeat_rate <= 1):
             raise ConfigError(
                 f"gold_rate {self.gold_rate} and repeat_rate {self.repeat_rate}", expected="0 or more each, 1 or less together", remedy="correct them"
@@ -100,6 +104,7 @@ def create_queue(store: Store, actor: Actor, *, name: str, kind: Kind, mode: Mod
         raise ConfigError(f"a queue of kind {kind!r} and mode {mode!r}", expected=f"{', '.join(KINDS)}; {', '.join(MODES)}", remedy="correct it")
     name, settings, queue_id = checked_name(name, "the queue's name"), settings or QueueSettings(), new_id()
     with store.writing() as connection:
+        one_at_a_time(connection, "queue", name)
         if connection.execute(sa.select(schema.queues.c.id).where(schema.queues.c.name == name)).first():
             raise Conflict(f"there is a queue {name!r}", expected="a name that is free", remedy="choose another")
         _check_guide(connection, settings)
@@ -156,6 +161,7 @@ def qualify(store: Store, actor: Account, queue_id: str, account_id: str, *, qua
     with store.writing() as connection:
         find_queue(connection, queue_id)
         find_account(connection, account_id)
+        one_at_a_time(connection, "qualification", queue_id, account_id)
         connection.execute(sa.delete(table).where(*this))
         if qualified:
             connection.execute(sa.insert(table).values(queue_id=queue_id, account_id=account_id, at=store.now()))
@@ -168,6 +174,7 @@ def publish_guide(store: Store, actor: Account, *, name: str, mode: Mode, text: 
     guides = schema.guides
     name = checked_name(name, "the guide's name")
     with store.writing() as connection:
+        one_at_a_time(connection, "guide", name)
         latest = connection.execute(sa.select(sa.func.max(guides.c.version)).where(guides.c.name == name)).scalar()
         guide = Guide(id=new_id(), name=name, version=(latest or 0) + 1, mode=mode, text=checked(text, "the guide"), created_at=store.now())
         connection.execute(sa.insert(guides).values(**asdict(guide)))
@@ -186,6 +193,7 @@ def acknowledge_guide(store: Store, actor: Account, guide_id: str) -> None:
     table = schema.acknowledgements
     with store.writing() as connection:
         _find_guide(connection, guide_id)
+        one_at_a_time(connection, "acknowledgement", guide_id, actor.id)
         if not _acknowledged(connection, actor, guide_id):
             connection.execute(sa.insert(table).values(guide_id=guide_id, account_id=actor.id, at=store.now()))
 

@@ -25,6 +25,7 @@ from instructloop.store.database.moments import Moment
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import READING, require
 from instructloop.store.database.schema import METADATA
+from instructloop.store.database.turns import INTAKE, one_at_a_time
 from instructloop.store.durable import sync
 from instructloop.store.jsonl import read_jsonl, write_jsonl
 from instructloop.store.parquet import write_parquet
@@ -76,6 +77,7 @@ def import_store(store: Store, actor: Actor, folder: Path) -> dict[str, int]:
     manifest = read_manifest(folder)
     files = {file["table"]: folder / name for name, file in manifest["files"].items()}
     with store.writing(durable=True) as connection:
+        one_at_a_time(connection, INTAKE)
         if manifest["revision"] != (ours := current_revision(connection)):
             raise DataError(
                 f"the export is of version {manifest['revision']!r} of the store",

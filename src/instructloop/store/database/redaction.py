@@ -10,16 +10,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from instructloop.errors import DataError
-from instructloop.records import RECORDS, Record
+from instructloop.records import RECORDS, Record, RunManifest
 from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.freezing import people_in, register_snapshot
-from instructloop.store.database.lineage import Places, is_checkpoint, is_of, read_run_manifest
+from instructloop.store.database.lineage import NO_MODEL, Places, is_checkpoint, is_of, read_run_manifest
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import require
 from instructloop.store.snapshots import freeze, open_snapshot, origin_of, read_split
 
 REDACTED = "redacted"
+SAMPLES = "samples.jsonl"
+"""What a run folder has of prompts and of what the model said to them as it learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,10 @@ class Redaction:
     new_folder: Path | None
     rows_removed: int
     checkpoints: tuple[Path, ...]
-    """Trained on the old snapshot: the texts cannot be taken out of their weights."""
+    """Trained on the old snapshot or on one that it was redacted from, and models made of these: the texts cannot be taken out of their
+    weights."""
+    quoting: tuple[Path, ...]
+    """Samples of these runs, where erased prompts may stand: to be deleted by hand too."""
 
 
 def redact_snapshots(store: Store, actor: Actor, places: Places) -> list[Redaction]:
@@ -69,7 +74,7 @@ def _redact(store: Store, actor: Actor, folder: Path, gone: frozenset[str], plac
     with store.writing() as connection:
         write_audit(connection, store.now(), actor, "redact snapshot", ("snapshot", old.id), {"new": new.id if new else None, "rows": removed})
     files = tuple(folder / name for name in old.files)
-    trained = tuple(_trained_on(old.id, places))
+    trained = tuple(_made_with(_with_earlier(store, old.id), places))
     return Redaction(
         old_id=old.id,
         old_files=files,
@@ -77,6 +82,7 @@ def _redact(store: Store, actor: Actor, folder: Path, gone: frozenset[str], plac
         new_folder=new_folder if new else None,
         rows_removed=removed,
         checkpoints=trained,
+        quoting=_quoting(trained),
     )
 
 
@@ -96,7 +102,34 @@ def _beside(folder: Path) -> Path:
     raise DataError(f"{folder} was redacted a thousand times", expected="fewer", remedy="remove old ones")
 
 
-def _trained_on(snapshot_id: str, places: Places) -> Sequence[Path]:
-    """Checkpoints that name the snapshot in their manifest, found in the folders or registered with the store."""
+def _with_earlier(store: Store, snapshot_id: str) -> frozenset[str]:
+    """The snapshot, and those that it is a redaction of: who was erased today was in all of them."""
+    snapshots = schema.snapshots
+    with store.reading() as connection:
+        redacted_from = dict(connection.execute(sa.select(snapshots.c.id, snapshots.c.redacts).where(snapshots.c.redacts.is_not(None))).all())
+    ids = [snapshot_id]
+    while (earlier := redacted_from.get(ids[-1])) is not None:
+        ids.append(earlier)
+    return frozenset(ids)
+
+
+def _made_with(snapshot_ids: frozenset[str], places: Places) -> Sequence[Path]:
+    """Checkpoints that have read one of the snapshots, and those made of such checkpoints, in the folders or registered with the store."""
     candidates = {*places.checkpoints, *(folder for folder in places.models.values() if is_checkpoint(folder))}
-    return sorted(folder for folder in candidates if snapshot_id in read_run_manifest(folder).snapshots.values())
+    manifests = {folder.absolute(): read_run_manifest(folder) for folder in candidates}
+    made = {folder for folder, manifest in manifests.items() if snapshot_ids & set(manifest.snapshots.values())}
+    parents = {folder: _parents(manifest, places) for folder, manifest in manifests.items()} if made else {}
+    while more := {folder for folder, of in parents.items() if folder not in made and of & made}:
+        made |= more
+    return sorted(made)
+
+
+def _quoting(checkpoints: Sequence[Path]) -> tuple[Path, ...]:
+    """A checkpoint is in the folder of its run, or in a folder there."""
+    runs = {folder for checkpoint in checkpoints for folder in list(checkpoint.parents)[:2]}
+    return tuple(sorted(folder / SAMPLES for folder in runs if (folder / SAMPLES).is_file()))
+
+
+def _parents(manifest: RunManifest, places: Places) -> set[Path]:
+    found = (places.model(identity) for role, identity in manifest.parents.items() if role != NO_MODEL)
+    return {folder.absolute() for folder in found if folder is not None}

@@ -25,6 +25,7 @@ from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.queues import find_queue
 from instructloop.store.database.roles import LABELING, LEADING, READING, Account, require
 from instructloop.store.database.texts import MOST_NAME, MOST_NOTE, checked, checked_name
+from instructloop.store.database.turns import one_at_a_time
 
 TOPICS = (
     "age", "body", "children", "crime", "disability", "drugs", "ethnicity", "gender", "health", "nationality", "politics", "religion",
@@ -92,6 +93,7 @@ def create_screening(store: Store, actor: Account, *, name: str, speech: str | N
         if not any(queues.values()):
             raise ConfigError("no queue is named", expected="a queue for one test or more", remedy="choose one")
         new = Screening(id=new_id(), name=checked_name(name, "the screening's name"), created_at=store.now(), **queues)
+        one_at_a_time(connection, "screening", new.name)
         if connection.execute(sa.select(schema.screenings.c.id).where(schema.screenings.c.name == new.name)).first():
             raise Conflict(f"there is a screening {new.name!r}", expected="a name that is free", remedy="choose another")
         connection.execute(sa.insert(schema.screenings).values(**asdict(new)))
@@ -176,6 +178,7 @@ def rate_demonstration(store: Store, actor: Account, submission_id: str, likert:
         ):
             raise NotFound(f"there is no submission {submission_id!r}", expected="a demonstration", remedy="take the next one")
         mine = ratings.c.submission_id == submission_id, ratings.c.account_id == actor.id
+        one_at_a_time(connection, "rating", submission_id, actor.id)
         if connection.execute(sa.select(ratings.c.id).where(*mine)).first():
             raise Conflict("you have rated this demonstration", expected="one rating by each researcher", remedy="take the next one")
         row = {"submission_id": submission_id, "account_id": actor.id, "likert": likert, "at": store.now()}

@@ -14,6 +14,7 @@ from instructloop.store.database.judgements import is_latest
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, READING, Account, require
 from instructloop.store.database.texts import MOST_NOTE, checked
+from instructloop.store.database.turns import one_at_a_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ def check_submission(store: Store, actor: Account, submission_id: str, *, fine: 
     with store.writing() as connection:
         if connection.execute(sa.select(submissions.c.id).where(submissions.c.id == submission_id)).first() is None:
             raise NotFound(f"there is no submission {submission_id!r}", expected="the id of one", remedy="draw another")
+        one_at_a_time(connection, "spot check", submission_id)
         if connection.execute(sa.select(checks.c.id).where(checks.c.submission_id == submission_id)).first():
             raise Conflict("somebody has checked it meanwhile", expected="one check of each", remedy="draw another")
         now = store.now()

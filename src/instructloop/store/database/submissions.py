@@ -100,6 +100,8 @@ def revise(store: Store, actor: Account, submission_id: str, body: Any, *, key: 
             return _same(there, there.revises == submission_id)
         old, now = _find(connection, submission_id), store.now()
         lease = find_lease(connection, None, old.lease_id)
+        if (there := _by_key(connection, actor, key)) is not None:  # another request with this key held the lease until now
+            return _same(there, there.revises == submission_id)
         task = _task(connection, lease)
         _require_revising(connection, actor, old, task, now)
         new = _insert(connection, now, actor, lease, key=key, body=_checked(task, lease, body), work=work, revises=old.id)

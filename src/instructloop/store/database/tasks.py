@@ -17,9 +17,10 @@ from instructloop.store.database.intake import take_answers, take_prompt
 from instructloop.store.database.kinds import PROMPT_KINDS, Body, Kind, check_body
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.prompts import StoredPrompt, find_prompt
-from instructloop.store.database.queues import Queue, find_queue
+from instructloop.store.database.queues import LIMITS, Queue, find_queue
 from instructloop.store.database.roles import LEADING, READING, Account, require
-from instructloop.store.database.texts import checked
+from instructloop.store.database.texts import checked, checked_name
+from instructloop.store.database.turns import INTAKE, one_at_a_time
 
 JUDGED: Mapping[Kind, tuple[int, int]] = {"ranking": (2, 9), "evaluation": (2, 2)}
 """Kinds that judge answers -> how many, at least and at most."""
@@ -32,6 +33,11 @@ TICK = timedelta(microseconds=1)
 _BY_ID = sa.select(schema.tasks.c.id).where(schema.tasks.c.id == sa.bindparam("this_task"))
 _ANSWERS_BY_ID = sa.select(schema.answers.c.id).where(
     schema.answers.c.prompt_id == sa.bindparam("this_prompt"), schema.answers.c.id.in_(sa.bindparam("these", expanding=True))
+)
+_QUEUE_OF_TASK = (
+    sa.select(schema.tasks.c.payload, schema.queues.c.kind)
+    .join_from(schema.tasks, schema.queues)
+    .where(schema.tasks.c.id == sa.bindparam("this_task"))
 )
 
 
@@ -80,6 +86,7 @@ def add_tasks(store: Store, actor: Actor, queue_id: str, tasks: Sequence[NewTask
     """
     _require_adding(actor)
     with store.writing() as connection:
+        one_at_a_time(connection, INTAKE)
         queue, now = find_queue(connection, queue_id), store.now()
         ids = [_add_task(connection, now + place * TICK, queue, task) for place, task in enumerate(tasks)]
         write_audit(connection, now, actor, "add tasks", ("queue", queue_id), {"tasks": len(ids)})
@@ -93,6 +100,7 @@ def add_answer_sets(store: Store, actor: Actor, queue_id: str, sets: Iterable[An
     hundred at a time, so that people can go on working; adding the same sets again adds what is lacking.
     """
     _require_adding(actor)
+    licence = None if licence is None else checked_name(licence, "the licence")
     ids, remaining = list[str](), iter(sets)
     while chunk := list(islice(remaining, CHUNK)):
         with store.writing() as connection:
@@ -140,6 +148,22 @@ def requeue_task(store: Store, actor: Account, task_id: str, *, overlap: int | N
     _change(store, actor, task_id, "requeue task", {"state": "open", "skipped": 0} | ({} if overlap is None else {"overlap": overlap}))
 
 
+def set_known_answer(store: Store, actor: Account, task_id: str, answer: Mapping[str, Any]) -> None:
+    """Make a task gold: from now on it is mixed in among the others, for everybody who has not met it, and measures them by `answer`.
+
+    What was said of it before stays an ordinary label. A gold task can be given another answer. For administrators and leads. Raises
+    `NotFound` if there is no such task or its prompt was erased, `DataError` for an answer that does not fit its kind.
+    """
+    require(actor, LEADING, "set known answers")
+    with store.writing() as connection:
+        row = connection.execute(_QUEUE_OF_TASK, {"this_task": task_id}).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no task {task_id!r}", expected="the id of a task", remedy="look at the list of tasks")
+        payload: Body = row["payload"] or {}
+        gold = check_body(row["kind"], answer, answers=payload.get("answers", ()), prompt_kind=payload.get("prompt_kind", "plain"))
+        change_task(connection, store.now(), actor, task_id, "set known answer", {"state": "open", "skipped": 0, "is_gold": True, "gold": gold})
+
+
 def _require_adding(actor: Actor) -> None:
     if actor is not None:
         require(actor, LEADING, "add tasks")
@@ -154,10 +178,12 @@ def change_task(connection: sa.Connection, now: datetime, actor: Account, task_i
     if values["state"] == "open":
         if row["prompt_id"] is not None:
             _unerased(connection, row["prompt_id"])
-        if values.get("overlap", row["assigned"]) < row["assigned"]:
-            raise ConfigError(f"an overlap of {values['overlap']}", expected=f"no fewer than the {row['assigned']} who are on it", remedy="raise it")
+        _, most = LIMITS["overlap"]
+        if not row["assigned"] <= values.get("overlap", row["assigned"]) <= most:
+            expected = f"no fewer than the {row['assigned']} who are on it, and at most {most:,}"
+            raise ConfigError(f"an overlap of {values['overlap']:,}", expected=expected, remedy="correct it")
     connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**values))
-    write_audit(connection, now, actor, act, ("task", task_id), values)
+    write_audit(connection, now, actor, act, ("task", task_id), {name: value for name, value in values.items() if name != "gold"})
 
 
 def _change(store: Store, actor: Account, task_id: str, act: str, values: dict[str, Any]) -> None:
@@ -182,6 +208,7 @@ def _add_task(connection: sa.Connection, now: datetime, queue: Queue, new: NewTa
 
 
 def _insert_answer_sets(connection: sa.Connection, now: datetime, queue_id: str, sets: Sequence[AnswerSet], licence: str | None) -> list[str]:
+    one_at_a_time(connection, INTAKE)
     queue, ids = find_queue(connection, queue_id), list[str]()
     for place, one in enumerate(sets):
         take_prompt(connection, now, one.prompt, licence, curated=True)

@@ -13,12 +13,19 @@ ONLY_NOTHING = frozenset(
 )
 """Parameters that may only ask for nothing: another value is not wrong, but not supported."""
 
+FILLED, NAME = r"^[^\x00]*[^\s\x00-\x1f\x85][^\x00]*$", "^[!-~]([ -~]*[!-~])?$"
+PATTERNS: Mapping[str, str] = {
+    FILLED: "the text is blank, or holds a NUL character, which no database keeps",
+    NAME: "a name has printable ASCII characters, and no space at either end",
+}
+"""What texts are held to -> what is wrong with one that is not like that."""
+
 
 def refusal_of_validation(request: Request, error: RequestValidationError) -> Refusal:
     """The first thing that is wrong; clients mend one at a time."""
     first = cast(Mapping[str, Any], error.errors()[0])
     kind, where = str(first["type"]), [part for part in first["loc"] if part != "body"]
-    problem = _sentence(str(first["msg"]))
+    problem = PATTERNS.get(str(cast(Mapping[str, Any], first.get("ctx", {})).get("pattern")), _sentence(str(first["msg"])))
     if not request.url.path.startswith("/v1/"):
         return Refusal(400, "invalid", problem=f"{_name(where) or 'The request'}: {problem}.")
     if kind == "json_invalid" or not where:

@@ -7,14 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from instructloop.web.api.problems import FILLED, NAME
+
 Text = Annotated[str, Field(max_length=200_000)]
-Filled = Annotated[str, Field(max_length=200_000, pattern=r"^[^\x00]*[^\s\x00-\x1f\x85][^\x00]*$")]
-"""Not blank, and without NUL, which no database keeps."""
+Filled = Annotated[str, Field(max_length=200_000, pattern=FILLED)]
 Stops = (
     Annotated[str, Field(min_length=1, max_length=100)] | Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=4)]
 )
 Zero = Annotated[float, Field(ge=0, le=0)]
-Name = Annotated[str, Field(max_length=128, pattern="^[!-~]([ -~]*[!-~])?$")]
+Name = Annotated[str, Field(max_length=128, pattern=NAME)]
 
 
 class Strict(BaseModel):

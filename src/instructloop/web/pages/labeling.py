@@ -12,6 +12,7 @@ from instructloop.store.database.kinds import SKIP_REASONS
 from instructloop.store.database.leases import lease_next
 from instructloop.store.database.own_work import own_queues, own_work
 from instructloop.store.database.queues import Guide, GuideUnread, Queue, acknowledge_guide, read_guide, read_queue
+from instructloop.store.database.screening import self_assessment
 from instructloop.store.database.submissions import read_submission
 from instructloop.store.database.views import view_task
 from instructloop.web.blind import to_letters
@@ -30,7 +31,10 @@ PER_PAGE = 20
 def home(request: Request, me: Person) -> Response:
     """The queues that are open to this person, with what is left, and their latest work."""
     store = site_of(request).store
-    return page(request, "labeling_home.html", queues=own_queues(store, me), recent=own_work(store, me, limit=5), now=store.now())
+    return page(
+        request, "labeling_home.html",
+        queues=own_queues(store, me), recent=own_work(store, me, limit=5), themselves=self_assessment(store, me), now=store.now(),
+    )  # fmt: skip
 
 
 @router.get("/own")

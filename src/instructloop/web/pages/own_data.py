@@ -1,17 +1,16 @@
 """My data: what a person has let the site store; seeing, withdrawing, erasing, taking it away."""
 
 import json
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import AwareDatetime
 
 from instructloop.store.database.erasure import erase_prompt, erase_prompts_of
 from instructloop.store.database.opening import Store
 from instructloop.store.database.prompts import StoredPrompt, history, read_prompt, withdraw
+from instructloop.store.database.reactions import Reaction, own_reactions
 from instructloop.store.database.roles import Account
 from instructloop.web.refusals import Refusal
 from instructloop.web.rendering import page
@@ -24,17 +23,20 @@ PER_PAGE = 20
 
 
 @router.get("")
-def data_page(request: Request, me: Person, before: Annotated[AwareDatetime | None, Query()] = None) -> Response:
-    """One's own prompts, the newest first, from a moment on backwards."""
-    found = history(site_of(request).store, me, me.id, before=before, limit=PER_PAGE + 1)
-    older = found[PER_PAGE - 1].created_at.isoformat() if len(found) > PER_PAGE else None
-    return page(request, "own_data.html", prompts=found[:PER_PAGE], older=older, newest=before is None)
+def data_page(request: Request, me: Person, before: Annotated[str | None, Query()] = None) -> Response:
+    """One's own prompts, the newest first, from one of them on backwards."""
+    store = site_of(request).store
+    found = history(store, me, me.id, before=before, limit=PER_PAGE + 1)
+    shown, older = found[:PER_PAGE], found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
+    said = own_reactions(store, me, [prompt.id for prompt in shown])
+    verdicts = {prompt.id: _verdicts(said.get(prompt.id, ())) for prompt in shown}
+    return page(request, "own_data.html", prompts=shown, verdicts=verdicts, older=older, newest=before is None)
 
 
 @router.get("/download")
 def download(request: Request, me: Person) -> Response:
-    """Everything as JSON lines: one prompt with its consent and its answers a line."""
-    lines = (json.dumps(_line(prompt), ensure_ascii=False) + "\n" for prompt in _everything(site_of(request).store, me))
+    """Everything as JSON lines: one prompt with its consent, its answers, and what was said of them a line."""
+    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _everything(site_of(request).store, me))
     headers = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
     return StreamingResponse(lines, media_type="application/jsonl", headers=headers)
 
@@ -73,14 +75,27 @@ def _own(store: Store, me: Account, id: str) -> StoredPrompt:
     return prompt
 
 
-def _everything(store: Store, me: Account) -> Iterator[StoredPrompt]:
-    before: datetime | None = None
+def _verdicts(said: Sequence[Reaction]) -> dict[str, str]:
+    """Answer -> the name of the text that says what its reader thought of it; the last word counts."""
+    verdicts: dict[str, str] = {}
+    for one in said:
+        if one.kind == "thumb":
+            verdicts[one.body["answer"]] = "up" if one.body["up"] else "down"
+        else:
+            better = one.body["better"]
+            verdicts |= {answer: "tie" if better is None else "better" if answer == better else "worse" for answer in one.body["answers"]}
+    return verdicts
+
+
+def _everything(store: Store, me: Account) -> Iterator[dict[str, Any]]:
+    before: str | None = None
     while batch := history(store, me, me.id, before=before, limit=100):
-        yield from batch
-        before = batch[-1].created_at
+        said = own_reactions(store, me, [prompt.id for prompt in batch])
+        yield from (_line(prompt, said.get(prompt.id, ())) for prompt in batch)
+        before = batch[-1].id
 
 
-def _line(prompt: StoredPrompt) -> dict[str, Any]:
+def _line(prompt: StoredPrompt, said: Sequence[Reaction]) -> dict[str, Any]:
     return {
         "id": prompt.id,
         "text": prompt.text,
@@ -95,4 +110,5 @@ def _line(prompt: StoredPrompt) -> dict[str, Any]:
             {"id": answer.id, "model": answer.model, "text": answer.text, "sampling": dict(answer.sampling), "finish_reason": answer.finish_reason}
             for answer in prompt.generations
         ],
+        "reactions": [{"kind": one.kind, "at": one.at.isoformat(), **one.body} for one in said],
     }

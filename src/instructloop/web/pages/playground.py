@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from instructloop.protocols import CompletionRequest, Sampling
 from instructloop.store.database.models import list_models
-from instructloop.store.database.prompts import NewPrompt, StoredPrompt, history, react, read_prompt, submit_prompt
+from instructloop.store.database.prompts import NewPrompt, StoredPrompt, history, read_prompt, submit_prompt
+from instructloop.store.database.reactions import react
 from instructloop.store.database.roles import Account
 from instructloop.store.database.texts import MOST_CHARACTERS, checked
 from instructloop.web.api.wire import Answer, event

@@ -1,4 +1,4 @@
-// Lists of which several things are ticked: tick all, and say how many.
+// Lists of which several things are ticked: tick all, and say how many. Files that are being written: look again, unless somebody is at the form.
 
 function watch(form) {
   const boxes = [...form.querySelectorAll('.picks input[type="checkbox"]')];
@@ -19,3 +19,10 @@ function watch(form) {
 }
 
 for (const form of document.querySelectorAll("form[data-bulk]")) watch(form);
+
+function lookAgain() {
+  if (document.activeElement === document.body) location.reload();
+  else setTimeout(lookAgain, 2000);
+}
+
+if (document.querySelector("[data-unfinished]")) setTimeout(lookAgain, 2000);

@@ -1,4 +1,4 @@
-// What every page does: colours without a reload, copying, times in the reader's own zone, menus that close.
+// What every page does: colours without a reload, copying, times in the reader's own zone, menus that close, and tabs that stand where one is.
 
 export const formToken = () => document.querySelector('meta[name="form-token"]')?.content ?? "";
 
@@ -33,6 +33,15 @@ function showLocalTimes() {
   }
 }
 
+function showWhereOneIs() {
+  for (const nav of document.querySelectorAll("nav")) {
+    const here = nav.querySelector('[aria-current="page"]');
+    if (!here || nav.scrollWidth <= nav.clientWidth) continue;
+    const [outer, inner] = [nav.getBoundingClientRect(), here.getBoundingClientRect()];
+    nav.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  }
+}
+
 function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
 }
@@ -48,3 +57,4 @@ document.addEventListener("keydown", (event) => {
   }
 });
 showLocalTimes();
+showWhereOneIs();

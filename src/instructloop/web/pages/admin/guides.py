@@ -9,7 +9,7 @@ from instructloop.errors import DataError
 from instructloop.store.database.oversight import guide_readers, list_guides, queue_overviews
 from instructloop.store.database.queues import MODES, Guide, Mode, publish_guide, read_guide
 from instructloop.store.database.roles import READING, require
-from instructloop.web.guide_text import shipped_guide
+from instructloop.web.guide_text import blocks, shipped_guide
 from instructloop.web.office import office
 from instructloop.web.site import site_of
 from instructloop.web.texts import text
@@ -45,10 +45,12 @@ def new_guide(
 
 
 def _page(request: Request, me: Person, guide: Guide | None, *, begin: Mode | None = None) -> Response:
-    store = site_of(request).store
-    guides = list_guides(store, me)
-    used = {one.queue.settings.guide_id: one.queue.name for one in queue_overviews(store, me)}
+    store, used = site_of(request).store, dict[str | None, list[str]]()
+    for one in queue_overviews(store, me):
+        used.setdefault(one.queue.settings.guide_id, []).append(one.queue.name)
     draft = {"name": "", "mode": begin, "text": shipped_guide(begin) if begin else ""} if guide is None else vars(guide)
     return office(
-        request, me, "admin_guides.html", guides=guides, readers=guide_readers(store, me), used=used, modes=MODES, opened=guide, draft=draft
-    )
+        request, me, "admin_guides.html",
+        guides=list_guides(store, me), readers=guide_readers(store, me), used=used, modes=MODES, opened=guide, draft=draft,
+        blocks=blocks(guide.text) if guide else [],
+    )  # fmt: skip

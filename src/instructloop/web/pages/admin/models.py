@@ -12,7 +12,9 @@ from instructloop.store.database.audit import read_audit
 from instructloop.store.database.families import contributors, model_family
 from instructloop.store.database.jobs import cancel_job, list_jobs
 from instructloop.store.database.models import choose_model, list_models, retire_model, show_model
+from instructloop.store.database.oversight import list_guides, queue_overviews
 from instructloop.store.database.roles import READING, require
+from instructloop.store.database.screening import list_screenings
 from instructloop.web.office import office
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
@@ -78,5 +80,7 @@ def audit_page(request: Request, me: Person, before: Annotated[AwareDatetime | N
     store = site_of(request).store
     rows = read_audit(store, me, before=before, limit=PER_PAGE + 1)
     names = {account.id: account.name for account in list_accounts(store, me)}
+    named = names | {one.queue.id: one.queue.name for one in queue_overviews(store, me)} | {one.id: one.name for one in list_screenings(store, me)}
+    named |= {one.id: text("admin.guide_version", name=one.name, version=one.version) for one in list_guides(store, me)}
     older = rows[PER_PAGE - 1].at.isoformat() if len(rows) > PER_PAGE else None
-    return office(request, me, "admin_audit.html", rows=rows[:PER_PAGE], names=names, older=older, newest=before is None)
+    return office(request, me, "admin_audit.html", rows=rows[:PER_PAGE], names=names, named=named, older=older, newest=before is None)

@@ -10,6 +10,7 @@ from instructloop.store.database.api_keys import list_keys, revoke_key
 from instructloop.store.database.invitations import BY_LEADS, LIFETIME, invite, list_invitations, revoke_invitation
 from instructloop.store.database.oversight import qualified_queues, queue_overviews
 from instructloop.store.database.roles import LEADING, ROLES, known_role, require
+from instructloop.store.database.screening import self_assessments
 from instructloop.web.office import office
 from instructloop.web.site import site_of
 from instructloop.web.texts import text
@@ -52,6 +53,7 @@ def person_page(request: Request, account: str, me: Person) -> Response:
     return office(
         request, me, "admin_person.html",
         person=one, roles=ROLES, keys=keys, queues=queue_overviews(store, me), qualified=qualified_queues(store, me, one.id),
+        themselves=self_assessments(store, me).get(one.id),
     )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """Queues: making them, setting them, who is qualified, their tasks, and sampling candidates for them."""
 
 import hashlib
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from typing import Annotated, Any
 
@@ -16,11 +18,11 @@ from instructloop.store.database.jobs import enqueue
 from instructloop.store.database.kinds import KINDS, PROMPT_KINDS
 from instructloop.store.database.models import list_models
 from instructloop.store.database.opening import Store
-from instructloop.store.database.oversight import list_guides, qualified_people, queue_overview, queue_overviews, task_rows
+from instructloop.store.database.oversight import GOLD, list_guides, qualified_people, queue_overview, queue_overviews, task_rows
 from instructloop.store.database.prompt_tasks import add_tasks_about_snapshot, add_tasks_about_written, add_tasks_to_write
 from instructloop.store.database.queues import MODES, QueueSettings, change_queue, create_queue, qualify, read_queue
 from instructloop.store.database.roles import LABELING, LEADING, Account, require
-from instructloop.store.database.tasks import JUDGED
+from instructloop.store.database.tasks import JUDGED, count_tasks
 from instructloop.web.office import office
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import site_of
@@ -29,7 +31,7 @@ from instructloop.web.visits import Here, Person, see_other
 
 router = APIRouter(prefix="/admin/queues")
 PER_PAGE = 50
-STATES = ("open", "done", "review", "retired")
+STATES = ("open", "done", "review", "retired", GOLD)
 WRITTEN = "written"
 """What a form calls the prompts that labelers have written, where else the id of a data set of prompts stands."""
 SAMPLE = "sample"
@@ -77,6 +79,7 @@ def queue_page(request: Request, id: str, me: Person, state: Annotated[str | Non
         request, me, "admin_queue.html",
         overview=overview, queue=overview.queue, settings=overview.queue.settings, guides=list_guides(store, me),
         rows=rows[:PER_PAGE], older=rows[PER_PAGE - 1].task.id if len(rows) > PER_PAGE else None, after=after, state=state, states=STATES,
+        counts=count_tasks(store, me, id) | {GOLD: overview.gold}, judged=JUDGED,
         qualified=qualified, others=others, models=list_models(store), prompt_kinds=PROMPT_KINDS, written=WRITTEN,
         prompt_sets=[one for one in list_snapshots(store, me) if one.record == "Prompt"],
     )  # fmt: skip
@@ -154,9 +157,8 @@ def act_in_bulk(request: Request, here: Here, tasks: list[str], act: str, overla
     if act == "retire":
         return text("admin.retired", count=change_tasks(store, here.account, tasks, "retire"))
     if act == "requeue":
-        return text(
-            "admin.requeued", count=change_tasks(store, here.account, tasks, "requeue", overlap=_number("overlap", overlap) if overlap else None)
-        )
+        people = round(_number("overlap", overlap)) if overlap else None
+        return text("admin.requeued", count=change_tasks(store, here.account, tasks, "requeue", overlap=people))
     raise DataError(f"the act {act!r}", expected="requeue or retire", remedy="choose one")
 
 
@@ -194,10 +196,10 @@ UNITS: Mapping[str, int] = {"lease_seconds": 60, "revise_seconds": 3600}
 
 
 def _number(name: str, given: str) -> Any:
-    try:
-        return float(given) if "." in given else int(given)
-    except ValueError as error:
-        raise DataError(f"{name} is {given!r:.40}", expected="a number", remedy="correct it") from error
+    with suppress(ValueError, OverflowError):
+        if math.isfinite(number := float(given) if "." in given else int(given)):
+            return number
+    raise DataError(f"{name} is {given!r:.40}", expected="a number", remedy="correct it")
 
 
 def _whole(name: str, given: str) -> int:
