@@ -130,3 +130,14 @@ def test_the_known_answer_begins_from_what_somebody_said(example: ExampleSite, p
     assert {answer: rating["likert"] for answer, rating in known["ratings"].items()} == {
         answer: rating["likert"] for answer, rating in said["body"]["ratings"].items()
     }
+
+
+def test_a_form_that_is_clicked_twice_is_sent_once(example: ExampleSite, page: Any) -> None:  # noqa: F811
+    lead, (queue,) = example.people["Lena"], example.ids("queues", schema.queues.c.kind == "write_prompt")
+    before = sum(queue_overview(example.store, lead, queue).states.values())
+    page.goto(f"{example.url}/admin/queues/{queue}")
+    page.fill("#count", "7")
+    page.dblclick("form[action$='/new-tasks'] button")
+    page.wait_for_selector("text=7 tasks are added.")
+    page.wait_for_load_state()
+    assert sum(queue_overview(example.store, lead, queue).states.values()) == before + 7

@@ -35,6 +35,11 @@ def coefficient(one: "Estimate") -> str:
     return f"{signed(one.value)}{interval}"
 
 
+def coefficient_of(one: "Estimate") -> str:
+    """The same with its own n: κ and τ-b of a pair of labelers count other cases than their agreement."""
+    return undefined(one) if one.value is None else f"{coefficient(one)}, n = {one.n:,}"
+
+
 def undefined(one: "Estimate") -> str:
     """Why an estimate has no value."""
     return text(f"admin.undefined_{one.why}")

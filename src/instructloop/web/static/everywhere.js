@@ -46,6 +46,16 @@ function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
 }
 
+// Two clicks are one: a form that is on its way is not sent again. Downloads leave the page as it is, so it does not last.
+function sendOnce(event) {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) return event.preventDefault();
+  form.dataset.sent = "true";
+  setTimeout(() => delete form.dataset.sent, 3000);
+}
+
+document.addEventListener("submit", sendOnce);
 for (const form of document.querySelectorAll("[data-theme-form]")) form.addEventListener("change", () => chooseTheme(form));
 for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", () => copy(button, button.dataset.copy));
 document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
