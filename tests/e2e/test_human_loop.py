@@ -124,6 +124,7 @@ def test_the_loop_closes_twice(tmp_path: Path, subtests: Any, capsys: pytest.Cap
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1600)
 def test_the_script_turns_the_loop_twice(tmp_path: Path) -> None:
     """As a person would start it, with the programs of this environment."""
     programs = tmp_path / "bin"

@@ -64,6 +64,7 @@ def make_app(store: Store, completers: Mapping[str, Completer], settings: SiteSe
         UserError,
         Busy,
         ModelUnavailable,
+        UnicodeEncodeError,
         exc.DataError,
         exc.OperationalError,
         exc.TimeoutError,
@@ -107,7 +108,7 @@ def _refusal(request: Request, error: Exception) -> Refusal:
     if isinstance(error, exc.OperationalError | exc.TimeoutError):
         LOG.error("the database does not answer", exc_info=error)
         return Refusal(503, "unavailable", retry_after=STORE_SECONDS)
-    if isinstance(error, exc.DataError):  # what no row can hold, as a NUL character in an address
+    if isinstance(error, exc.DataError | UnicodeEncodeError):  # what no row can hold: a NUL in an address, half of a surrogate pair in JSON
         return Refusal(400, "bad_request")
     if isinstance(error, NotFound | NotSignedIn):
         return Refusal(404, "not_found")
