@@ -35,8 +35,8 @@ def pair_rows(pairs: "Iterable[Pair]", names: Mapping[str, str]) -> list[Words]:
     """Two names, agreement, κ, τ-b, each with its n, prompts."""
     return [
         [
-            f"{names[pair.first]} · {names[pair.second]}", shown.share(pair.agreement), shown.coefficient_of(pair.kappa), shown.coefficient_of(pair.tau),
-            f"{pair.agreement.prompts:,}",
+            f"{names[pair.first]} · {names[pair.second]}",
+            shown.share(pair.agreement), shown.coefficient_of(pair.kappa), shown.coefficient_of(pair.tau), f"{pair.agreement.prompts:,}",
         ]
         for pair in pairs
     ]  # fmt: skip
