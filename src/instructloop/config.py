@@ -208,8 +208,8 @@ class Reward:
     shuffle_pairs: bool = False
     """Train on single pairs in random order instead: the practice the paper shows to overfit [§3.5]."""
     share_prompts: bool = True
-    """Read a prompt once for all of its answers that fit into `text.context` tokens with it, none of which sees another. The scores are
-    those of answers read one by one; where prompts are as long as answers, it is about twice as fast."""
+    """Read a prompt once for several of its answers, none of which sees another: in rows of at most `text.context` tokens, and where that
+    costs less than reading the prompt again (`data/comparisons.py`). The scores are those of answers read one by one."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epochs", "batch")

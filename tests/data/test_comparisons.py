@@ -1,5 +1,6 @@
 """Rankings: one row per answer, one index pair per comparison, and lengths never change a rank."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +98,17 @@ def test_a_row_holds_as_many_answers_as_fit() -> None:
         row_length: collate_rankings(items, pad_id=1, row_length=row_length).row_N.tolist() for row_length in (0, prompt + 2 * own, prompt + 3 * own)
     }
     assert list(rows.values()) == [[0, 1, 2], [0, 0, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "own", "rows"),
+    [(200, 60, [0] * 9), (40, 250, [*range(9)]), (100, 100, [0, 0, 0, 0, 0, 0, 1, 1, 1]), (10, 25, [0] * 9), (10, 30, [0] * 8 + [1])],
+)
+def test_a_long_row_is_filled_only_where_the_prompt_is_worth_it(prompt: int, own: int, rows: list[int]) -> None:
+    """By hand: 2 · own · (answers before) < prompt · (1024 + prompt), or 256 tokens in all."""
+    answers = tuple((2,) * prompt + (3 + number,) * own for number in range(9))
+    item = RankedPrompt(answers, ((0, 1),), prompt, "p", "test", "l")
+    assert collate_rankings([item], pad_id=1, row_length=2048).row_N.tolist() == rows
 
 
 def test_a_batch_without_pairs_is_empty_of_them() -> None:

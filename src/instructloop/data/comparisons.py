@@ -16,6 +16,11 @@ from instructloop.store.splits import split_key
 from instructloop.text.rendering import render_completion, render_prompt
 from instructloop.text.tokenizer import Tokenizer
 
+SHORT_ROW = 256
+"""Tokens up to which a row is filled whatever its prompt: attention costs little there."""
+DEAR_ROW = 1024
+"""Tokens of a row at which attention is taken to cost as much as all the rest."""
+
 
 @dataclass(frozen=True)
 class RankedPrompt:
@@ -111,7 +116,7 @@ def load_rankings(records: Iterable[Ranking], tokenizer: Tokenizer, text: Text) 
 
 
 def collate_rankings(items: Sequence[RankedPrompt], *, pad_id: int, row_length: int = 0) -> ComparisonBatch:
-    """All answers of all items, numbered in order: as many of a prompt in one row as `row_length` tokens hold, and at least one."""
+    """All answers of all items, numbered in order: of a prompt as many in one row as gain by it, in at most `row_length` tokens; at least one."""
     rows = [row for item in items for row in _rows(item, row_length)]
     shape = len(rows), max(len(row.tokens) for row in rows)
     tokens_BT, position_BT, answer_BT = torch.full(shape, pad_id), torch.zeros(shape, dtype=torch.int64), torch.full(shape, -1)
@@ -138,6 +143,17 @@ class _Row:
     ends: list[int]
     """The place of each answer's last token."""
 
+    def has_room(self, own: int, *, prompt: int, limit: int) -> bool:
+        """True if an answer of `own` tokens is read here for less than behind a prompt of its own.
+
+        There the prompt would be read again and looked back at, `prompt + own` tokens; here the kernel multiplies the answer with all other
+        answers of the row, though the mask drops the products. With a cost of T + T²/DEAR_ROW for T tokens that is the inequality below.
+        """
+        tokens = len(self.tokens)
+        if tokens + own <= min(SHORT_ROW, limit):
+            return True
+        return tokens + own <= limit and 2 * own * (tokens - prompt) < prompt * (DEAR_ROW + prompt)
+
     def append(self, item: RankedPrompt, answer: Sequence[int]) -> None:
         """Put an answer, with its prompt before it, behind what is there; the prompt is left out."""
         own = answer[item.prompt_length :]
@@ -148,11 +164,11 @@ class _Row:
 
 
 def _rows(item: RankedPrompt, row_length: int) -> list[_Row]:
-    """A new row wherever the next answer does not fit."""
+    """A new row wherever the next answer has no room."""
     rows: list[_Row] = []
     length = item.prompt_length
     for answer in item.answers:
-        if not rows or len(rows[-1].tokens) + len(answer) - length > row_length:
+        if not rows or not rows[-1].has_room(len(answer) - length, prompt=length, limit=row_length):
             rows.append(_Row(list(answer[:length]), list(range(length)), [0] * length, []))
         rows[-1].append(item, answer)
     return rows
