@@ -44,3 +44,13 @@ def test_a_model_computes_what_it_computed(architecture: str, tmp_path: Path) ->
     model.save_pretrained(tmp_path)
     assert ATTENTION not in json.loads((tmp_path / "config.json").read_text()).values()
     assert AutoModelForCausalLM.from_pretrained(tmp_path).config._attn_implementation == "sdpa"
+
+
+def test_a_mask_of_numbers_is_added_in_the_precision_of_the_products() -> None:
+    draw = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 9, 8, generator=draw).bfloat16() for _ in range(3))
+    seen = torch.ones(9, 9, dtype=torch.bool).tril()[None, None]
+    added = torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)
+    ours = [fused_attention(Causal(), query, key, value, mask)[0] for mask in (seen, added.bfloat16(), added.double())]
+    assert torch.equal(ours[0], ours[1])
+    assert torch.equal(ours[0], ours[2])

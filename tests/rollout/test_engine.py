@@ -2,14 +2,24 @@
 
 import pytest
 import torch
-from transformers import FalconMambaConfig, FalconMambaForCausalLM, GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    DeepseekV3Config,
+    FalconMambaConfig,
+    FalconMambaForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
+from instructloop.config import Precision
 from instructloop.errors import CheckpointError, ConfigError, ContextExceeded, DataError, LawBroken
 from instructloop.protocols import Sampling
 from instructloop.rollout.attention import engine_attention
 from instructloop.rollout.decoder import RowDecoder
 from instructloop.rollout.engine import LocalEngine
-from instructloop.rollout.probe import probe_parity
+from instructloop.rollout.probe import probe_parity, random_prompts, refuse_unless_equal
 from tiny_models import PAD_ID, tiny
 
 POLICY = tiny("llama", vocab=96)
@@ -119,3 +129,23 @@ def test_a_single_token_is_attended_to_as_torch_does(value_width: int, additive:
     ours, _ = engine_attention(module, query, key, value, given)
     theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
     torch.testing.assert_close(ours, theirs.transpose(1, 2))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_model_that_keeps_a_latent_vector_for_keys_and_values(precision: Precision) -> None:
+    widths = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8}
+    experts = {
+        "n_routed_experts": 4,
+        "num_experts_per_tok": 2,
+        "n_group": 1,
+        "topk_group": 1,
+        "first_k_dense_replace": 1,
+        "moe_intermediate_size": 16,
+    }
+    shape = {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4}
+    torch.manual_seed(0)
+    config = DeepseekV3Config(**shape, **widths, **experts, max_position_embeddings=128, initializer_range=0.2)
+    policy = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa").eval()
+    engine = LocalEngine(policy, pad_id=PAD_ID, precision=precision)
+    parity = probe_parity(engine, policy, random_prompts(60, seed=0), precision=precision)
+    refuse_unless_equal(parity, "it", precision=precision, parity_mean=0.1, parity_p999=1.0)

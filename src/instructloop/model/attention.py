@@ -24,10 +24,15 @@ def use_fused_attention(model: PreTrainedModel) -> None:
 def fused_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
 ) -> tuple[Tensor, None]:
-    """Attention in the signature of transformers: query [B, H, T, D], key and value [B, G, C, D], mask boolean 4-D; gives [B, T, H, D]."""
+    """Attention in the signature of transformers: query [B, H, T, D], key and value [B, G, C, D], mask 4-D; gives [B, T, H, D].
+
+    The mask is boolean, True where a query may look, or numbers to add.
+    """
     if query.device.type != "cpu":
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)  # pyright: ignore[reportArgumentType, reportReturnType]
     wide = torch.promote_types(query.dtype, torch.float32)
+    if attention_mask is not None and attention_mask.is_floating_point():
+        attention_mask = attention_mask.to(wide)
     with torch.autocast(device_type="cpu", enabled=False):
         output, _ = sdpa_attention_forward(module, query.to(wide), key.to(wide), value.to(wide), attention_mask, **kwargs)  # pyright: ignore[reportArgumentType]
     return output.to(query.dtype), None

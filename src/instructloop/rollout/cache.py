@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
@@ -42,9 +43,10 @@ class RowCacheLayer(CacheLayerMixin):
 
     is_sliding = False
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, *, attended_to: bool = True) -> None:
+        """`attended_to` is False where the model makes keys and values of what is kept here, and wants it in the precision it gave."""
         super().__init__()
-        self.columns = columns
+        self.columns, self.attended_to = columns, attended_to
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Make room, with zeros: a masked column must not hold a NaN, which would survive a weight of 0."""
@@ -103,20 +105,21 @@ class RowCacheLayer(CacheLayerMixin):
 
     def _room(self, states: Tensor) -> Tensor:
         rows, heads, _, width = states.shape
-        return states.new_zeros(rows, heads, self.columns.capacity, width, dtype=_kept_as(states))
+        return states.new_zeros(rows, heads, self.columns.capacity, width, dtype=self._kept_as(states))
 
-
-def _kept_as(states: Tensor) -> torch.dtype:
-    """float32 at least on a CPU, in which `attention.py` computes there: 16 bits would be widened anew for every token."""
-    return torch.promote_types(states.dtype, torch.float32) if states.device.type == "cpu" else states.dtype
+    def _kept_as(self, states: Tensor) -> torch.dtype:
+        """float32 at least on a CPU, in which `attention.py` computes there: 16 bits would be widened anew for every token."""
+        widened = self.attended_to and states.device.type == "cpu"
+        return torch.promote_types(states.dtype, torch.float32) if widened else states.dtype
 
 
 class RowCache(Cache):
     """The layers of a model's cache, all at the same per-row columns."""
 
-    def __init__(self, *, layers: int, columns: Columns) -> None:
-        self.columns = columns
-        super().__init__(layers=[RowCacheLayer(columns) for _ in range(layers)])
+    def __init__(self, config: PreTrainedConfig, columns: Columns) -> None:
+        """For a text model of this configuration; those with a `kv_lora_rank` keep a latent vector instead of keys and values."""
+        self.columns, attended_to = columns, getattr(config, "kv_lora_rank", None) is None
+        super().__init__(layers=[RowCacheLayer(columns, attended_to=attended_to) for _ in range(config.num_hidden_layers)])
 
     def keep(self, row_B: Tensor) -> None:
         """Drop, reorder or repeat rows, in every layer."""

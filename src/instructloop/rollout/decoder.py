@@ -30,7 +30,7 @@ class RowDecoder:
         padded = [[*prompt, *[pad_id] * (longest - len(prompt))] for prompt in place_of]
         length_B = torch.tensor(lengths, device=model.device)
         columns = Columns(capacity=longest + room, write_B=torch.zeros_like(length_B), extent=longest)
-        decoder = cls(model, RowCache(layers=model.config.get_text_config().num_hidden_layers, columns=columns), length_B)
+        decoder = cls(model, RowCache(model.config.get_text_config(), columns), length_B)
         decoder._read_prompts(torch.tensor(padded, device=model.device))
         if len(place_of) < len(prompts):
             decoder.keep(torch.tensor([place_of[tuple(prompt)] for prompt in prompts], device=model.device))
@@ -41,7 +41,7 @@ class RowDecoder:
         """Rows without a token, for `put`; steps read the cache in whole blocks of columns, so that their shapes are few."""
         length_B = torch.zeros(rows, dtype=torch.long, device=model.device)
         columns = Columns(capacity=block, write_B=length_B, extent=block, block=block)
-        decoder = cls(model, RowCache(layers=model.config.get_text_config().num_hidden_layers, columns=columns), length_B)
+        decoder = cls(model, RowCache(model.config.get_text_config(), columns), length_B)
         head = cast(nn.Linear, model.get_output_embeddings()).weight
         decoder.logits_BV = head.new_zeros(rows, head.shape[0])
         return decoder
