@@ -14,6 +14,7 @@ from transformers import (
     CTRLConfig,
     FalconConfig,
     Gemma2Config,
+    GPTJConfig,
     LlamaConfig,
     MistralConfig,
     ModernBertDecoderConfig,
@@ -209,7 +210,13 @@ def test_attention_of_another_kind_is_refused(tokenizer: Tokenizer, tmp_path: Pa
     """Gemma 2 caps its attention logits, which torch's fused attention cannot do."""
     config = Gemma2Config(**SHAPE, num_key_value_heads=2, head_dim=8, sliding_window=64)
     saved(AutoModelForCausalLM.from_config(config, attn_implementation="eager"), tmp_path / "policy")
-    with pytest.raises(CheckpointError, match="scaled_dot_product_attention"):
+    with pytest.raises(CheckpointError, match=r"(?s)caps the logits of its attention at 50.*scaled_dot_product_attention"):
+        load_policy(tmp_path / "policy", precision="fp32", tokenizer=tokenizer, context=16)
+
+
+def test_attention_that_transformers_has_no_kernel_for_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    saved(AutoModelForCausalLM.from_config(GPTJConfig(n_embd=16, n_layer=2, n_head=2, rotary_dim=4, vocab_size=258)), tmp_path / "policy")
+    with pytest.raises(CheckpointError, match=r"(?s)transformers cannot build .*scaled_dot_product_attention"):
         load_policy(tmp_path / "policy", precision="fp32", tokenizer=tokenizer, context=16)
 
 

@@ -2,7 +2,7 @@
 
     loss = −1/C(K,2) · E_(x, y_w, y_l) [ log σ( r(x, y_w) − r(x, y_l) ) ]          InstructGPT §3.5, eq. 1
 
-N answers in the batch, each scored by one forward pass; P pairs, each the index of its winner and of its loser among
+N answers in the batch, each scored once; P pairs, each the index of its winner and of its loser among
 the answers, and of its prompt. Answers that tie form no pair; a prompt whose answers all tie has none and is skipped.
 K = 2 is Bradley–Terry.
 """

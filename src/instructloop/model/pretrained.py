@@ -59,6 +59,8 @@ def open_config(source: str, *, context: int) -> PreTrainedConfig:
     except (OSError, ValueError) as error:
         raise _unreadable(source, error) from error
     _check_decoder(config, source)
+    if cap := getattr(config, "attn_logit_softcapping", None):  # which older versions of transformers leave out without a word
+        raise _another_attention(f"{source} caps the logits of its attention at {cap} (attn_logit_softcapping)")
     _check_context(config, context, source)
     for name, value in config.to_dict().items():
         if "drop" in name and isinstance(value, float | int):
@@ -75,11 +77,7 @@ def load_weights(auto_class: Any, source: str, config: PreTrainedConfig, dtype: 
     except (OSError, SafetensorError) as error:
         raise _unreadable(source, error) from error
     except ValueError as error:
-        raise CheckpointError(
-            f"transformers cannot build {source}: {first_line(error)}",
-            expected="an architecture whose attention is torch's scaled_dot_product_attention",
-            remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has it",
-        ) from error
+        raise _another_attention(f"transformers cannot build {source}: {first_line(error)}") from error
     if misshapen := sorted(loading["mismatched_keys"]):
         name, found, expected = misshapen[0]
         raise CheckpointError(
@@ -162,6 +160,14 @@ def _check_folder(source: str) -> None:
         raise CheckpointError(
             f"there is no folder {source}", expected="a checkpoint folder or a hub id such as EleutherAI/pythia-70m", remedy="correct the path"
         )
+
+
+def _another_attention(came: str) -> CheckpointError:
+    return CheckpointError(
+        came,
+        expected="an architecture whose attention is torch's scaled_dot_product_attention",
+        remedy="choose GPT-2, GPT-NeoX, Llama, Qwen or another architecture that has it",
+    )
 
 
 def _unreadable(source: str, error: Exception) -> CheckpointError:

@@ -17,7 +17,7 @@ from instructloop.text.tokenizer import Tokenizer
 
 
 def reward_model_score(reward: ScalarModel, run: Run) -> Callable[[Rollout], Tensor]:
-    """Score episodes by a reward model, at the last token of each answer; float32 [B]."""
+    """Score episodes by a reward model, at the last token of each answer [B], in the precision of its head: float32, or float64."""
 
     @torch.no_grad()
     def score(rollout: Rollout) -> Tensor:

@@ -1,7 +1,7 @@
 """Step 2: a reward model from rankings of K answers (InstructGPT §3.5, App. C.2).
 
 All answers of a prompt and all of their pairs are one batch element: each answer is read once instead of once for each of its
-pairs, and the prompt once for as many answers as a row holds. No answer is trained on more often than the pass over the data
+pairs, and the prompt once for all answers of a row. No answer is trained on more often than the pass over the data
 says. Afterwards a bias makes the labelers' own demonstrations score 0 on average.
 
 Shapes: N answers in a batch, P pairs.
