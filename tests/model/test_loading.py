@@ -12,6 +12,7 @@ from transformers import (
     BertLMHeadModel,
     CodeGenConfig,
     CTRLConfig,
+    FalconConfig,
     Gemma2Config,
     LlamaConfig,
     MistralConfig,
@@ -227,3 +228,21 @@ def test_attention_that_looks_ahead_is_refused() -> None:
     model.cls.predictions.decoder.bias.data.zero_()
     with pytest.raises(CheckpointError, match="a later token changes"):
         check_fit(model)
+
+
+@pytest.mark.parametrize("overlooked", ["attention_mask", "position_ids"])
+def test_a_model_that_overlooks_what_keeps_answers_apart_is_refused(overlooked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers with a state of their own do so with every mask; its packed examples and shared prompts would be silently wrong."""
+    model = tiny("llama")
+    forward = model.base_model.forward
+    monkeypatch.setattr(model.base_model, "forward", lambda **given: forward(**{**given, overlooked: None}))
+    with pytest.raises(CheckpointError, match="does not heed an explicit mask"):
+        check_fit(model)
+
+
+def test_a_model_that_knows_no_explicit_mask_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Falcon makes its position biases out of a mask of one number per token."""
+    config = FalconConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, vocab_size=258, alibi=True, bos_token_id=0, eos_token_id=0)
+    saved(AutoModelForCausalLM.from_config(config), tmp_path / "policy")
+    with pytest.raises(CheckpointError, match="does not heed an explicit mask"):
+        load_policy(tmp_path / "policy", precision="fp32", tokenizer=tokenizer, context=16)

@@ -6,6 +6,7 @@ from transformers import FalconMambaConfig, FalconMambaForCausalLM, GPT2Config, 
 
 from instructloop.errors import CheckpointError, ConfigError, ContextExceeded, DataError, LawBroken
 from instructloop.protocols import Sampling
+from instructloop.rollout.attention import engine_attention
 from instructloop.rollout.decoder import RowDecoder
 from instructloop.rollout.engine import LocalEngine
 from instructloop.rollout.probe import probe_parity
@@ -103,3 +104,18 @@ def test_a_sliding_window_is_the_context() -> None:
     assert len(engine.generate([[3, 4]], Sampling(max_new_tokens=6), [0])[0].ids) == 6
     with pytest.raises(ConfigError, match="context of 8"):
         engine.generate([[3, 4]], Sampling(max_new_tokens=7), [0])
+
+
+@pytest.mark.parametrize("value_width", [8, 5])
+@pytest.mark.parametrize("additive", [False, True])
+def test_a_single_token_is_attended_to_as_torch_does(value_width: int, additive: bool) -> None:
+    """Grouped heads, values narrower than keys, and masks that a model has made numbers of."""
+    draw = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(shape, generator=draw).double() for shape in ((3, 4, 1, 8), (3, 2, 6, 8), (3, 2, 6, value_width)))
+    mask = torch.arange(6) < torch.tensor([6, 2, 4])[:, None, None, None]
+    given = torch.zeros(mask.shape).double().masked_fill(~mask, -torch.inf) if additive else mask
+    module = torch.nn.Module()
+    module.num_key_value_groups = 2
+    ours, _ = engine_attention(module, query, key, value, given)
+    theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
+    torch.testing.assert_close(ours, theirs.transpose(1, 2))

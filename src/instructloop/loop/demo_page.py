@@ -63,7 +63,9 @@ def departures(config: Config, base_parameters: int) -> tuple[str, ...]:
         f"paper: 16 the one and 2 the other), with pretraining text as {sft.pretraining_share:.0%} of its examples.",
         f"The reward model reads {config.reward.batch} prompts in an update, the paper’s 64.",
         f"PPO makes {ppo.iterations} iterations of {ppo.episodes} episodes in {ppo.minibatches} minibatches; the paper 500 of 512 in 8.",
+        f"Residual dropout of SFT is {sft.residual_dropout:g}, the paper’s 0.2.",
         "PPO answers the prompts that were demonstrated and ranked as well as others.",
+        f"Its learning rates warm up over {ppo.optimizer.warmup} iterations, the paper’s over 10.",
         f"PPO-ptx reads {ppo.ptx_ratio} pretraining example{'s' if ppo.ptx_ratio > 1 else ''} of {ppo.ptx_length} tokens for each episode, the "
         f"paper 8. γ_ptx is {ppo.ptx_coef:g}, between means per token; the paper’s 27.8 belongs to a normalisation that it does not state.",
     ]

@@ -4,12 +4,14 @@ python -m instructloop.loop.demo_record out/demo-0 out/demo-1 out/demo-2 --out d
 """
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from instructloop.evals.plain_words import findings, fixed
+from instructloop.evals.report.inputs import ReportInputs
 from instructloop.evals.results import MODEL_NAMES, Difference, Results
 from instructloop.evals.statistics import Interval
 from instructloop.loop.results import markdown_table
@@ -18,10 +20,10 @@ from instructloop.loop.scripts import run_script
 SPREAD = ("mean", "lowest", "highest")
 
 
-def chapter(runs: Sequence[Results], note: str = "") -> str:
+def chapter(runs: Sequence[Results], hacks: Sequence[Sequence[str]], note: str = "") -> str:
     """Markdown: what held in which seed, then a table each of win rates, of means, of the reward model, of paired losses and of time.
 
-    `note` says what was run, where and how.
+    `hacks` are the signs of reward hacking that were seen in each run, a sentence each; `note` says what was run, where and how.
     """
     parts = ["## In the small world", *([note] if note else []), _held(runs)]
     parts += ["### Share of comparisons won against SFT", _table(runs, _win_rates(), places=3)]
@@ -35,6 +37,7 @@ def chapter(runs: Sequence[Results], note: str = "") -> str:
         parts += [f"### {title}", _table(runs, _means(field), places=places)]
     parts += ["### Pairs ordered as a held-out labeler did", _table(runs, _REWARD, places=3)]
     parts += ["### Paired differences of the loss on pretraining text, nats per token", _table(runs, _PAIRED, places=3)]
+    parts += ["### Reward hacking that was seen", _seen(runs, hacks)]
     parts += ["### Seconds of a stage", _table(runs, _seconds(runs[0]), places=0)]
     return "\n\n".join(parts) + "\n"
 
@@ -49,6 +52,12 @@ def _held(runs: Sequence[Results]) -> str:
     verdicts = [{finding.name: finding.verdict for finding in findings(run)} for run in runs]
     rows = [[name, *(verdict[name] for verdict in verdicts)] for name in names]
     return markdown_table(["finding of the paper", *(f"seed {run.seed}" for run in runs)], rows)
+
+
+def _seen(runs: Sequence[Results], hacks: Sequence[Sequence[str]]) -> str:
+    """A line for each sign, and one for each seed without any."""
+    seen = [f"- seed {run.seed}: {said}" for run, those in zip(runs, hacks, strict=True) for said in those or ("none, which proves nothing.",)]
+    return "\n".join(["Looked for by code in two signs, with 99 % intervals ([how](decisions.md#the-demo)):", "", *seen])
 
 
 def _table(runs: Sequence[Results], rows: dict[str, Figure], *, places: int) -> str:
@@ -117,7 +126,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--note", default="", help="a sentence or two under the heading")
     asked = parser.parse_args()
-    asked.out.write_text(chapter([Results.read(folder / "results.json") for folder in asked.folders], asked.note), encoding="utf-8")
+    runs = [Results.read(folder / "results.json") for folder in asked.folders]
+    pages = [ReportInputs.from_json(json.loads((folder / "report_inputs.json").read_text(encoding="utf-8"))) for folder in asked.folders]
+    asked.out.write_text(chapter(runs, [page.hacks for page in pages], asked.note), encoding="utf-8")
     print(asked.out)
 
 

@@ -155,9 +155,11 @@ def _shape_config(shape: ModelShape, tokenizer: Tokenizer) -> PreTrainedConfig:
 
 @torch.no_grad()
 def check_fit(model: PreTrainedModel) -> None:
-    """Raise `CheckpointError` unless hidden states times output embeddings are the model's own logits, and attention is causal.
+    """Raise `CheckpointError` unless hidden states times output embeddings are the model's own logits, attention is causal, and an
+    explicit mask with explicit positions keeps two continuations of one beginning apart (law A3).
 
-    Finds what a configuration does not say in general: soft-capped or scaled logits, attention that looks ahead.
+    Finds what a configuration does not say in general: soft-capped or scaled logits, attention that looks ahead, layers that carry
+    something from token to token past every mask.
     """
     tokens_BT = (torch.arange(PROBE_TOKENS, device=model.device) * 7919 % vocabulary_rows(model))[None]
     hidden_BTD = hidden_states(model, tokens_BT)
@@ -168,6 +170,22 @@ def check_fit(model: PreTrainedModel) -> None:
     shorter_BTD = hidden_states(model, tokens_BT[:, :-1])
     if (hidden_BTD[:, :-1] - shorter_BTD).abs().max() > 1e-4 * (1 + shorter_BTD.abs().max()):
         raise _unfit(model, "a later token changes what earlier ones compute")
+    if not _kept_apart(model, tokens_BT):
+        raise _unfit(model, "it does not heed an explicit mask: examples in one row would see each other")
+
+
+def _kept_apart(model: PreTrainedModel, tokens_BT: Tensor) -> bool:
+    """True if two tokens with two continuations of three behind them, in one row, are read as in rows of their own."""
+    continuation_T = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2], device=model.device)
+    position_BT = torch.tensor([[0, 1, 2, 3, 4, 2, 3, 4]], device=model.device)
+    mask_TT = ((continuation_T[:, None] == continuation_T) | (continuation_T == 0)).tril()
+    try:
+        together_BTD = hidden_states(model, tokens_BT, position_BT=position_BT, mask_4d=mask_TT[None, None])
+    except (ValueError, TypeError, RuntimeError, IndexError):  # a mask of another shape is all that its code knows
+        return False
+    first_BTD, second_BTD = (hidden_states(model, tokens_BT[:, continuation_T != other]) for other in (2, 1))
+    alone_BTD = torch.cat([first_BTD, second_BTD[:, 2:]], dim=1)
+    return bool((together_BTD - alone_BTD).abs().max() <= 1e-4 * (1 + alone_BTD.abs().max()))
 
 
 def _unfit(model: nn.Module, reason: str) -> CheckpointError:

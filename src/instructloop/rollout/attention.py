@@ -38,11 +38,12 @@ def engine_attention(
     scaling: float | None = None,
     **kwargs: object,
 ) -> tuple[Tensor, None]:
-    """Attention in the signature of transformers: query [B, H, T, D], key and value [B, G, C, D], mask boolean 4-D.
+    """Attention in the signature of transformers: query [B, H, T, D], key and value [B, G, C, D], mask boolean 4-D; gives [B, T, H, D].
 
-    A single token on a CPU is computed in float32 at least, which is also faster there than 16 bits.
+    A single token on a CPU is computed in float32 at least, which is also faster there than 16 bits. Values may be of another width
+    than keys. A mask that the model has made numbers of, to add, is left to torch's kernel.
     """
-    if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None:
+    if query.shape[2] > 1 or query.device.type != "cpu" or attention_mask is None or attention_mask.dtype != torch.bool:
         return fused_attention(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     rows, heads, _, width = query.shape
     wide = torch.promote_types(query.dtype, torch.float32)
@@ -50,7 +51,7 @@ def engine_attention(
     score_BGQC = query_BGQD @ key.to(wide).transpose(-1, -2)
     score_BGQC *= width**-0.5 if scaling is None else scaling
     weight_BGQC = score_BGQC.masked_fill_(~attention_mask, -torch.inf).softmax(-1)
-    return (weight_BGQC @ value.to(wide)).view(rows, 1, heads, width).to(query.dtype), None
+    return (weight_BGQC @ value.to(wide)).view(rows, 1, heads, -1).to(query.dtype), None
 
 
 def context_length(model: PreTrainedModel) -> int:

@@ -122,6 +122,10 @@ class Plan:
     def updates(self) -> int:
         return self.cfg.epochs * updates_per_epoch(len(self.items), self.batch)
 
+    def row_length(self, item: RankedPrompt) -> int:
+        """Tokens of the longest row that the element takes, were the context endless."""
+        return item.tokens if self.cfg.share_prompts else max(map(len, item.answers))
+
     def rows(self, update: int) -> list[RankedPrompt]:
         """The batch elements of one update."""
         rows = rows_of_update(update, size=len(self.items), batch=self.batch, seed=self.config.run.seed, name="rankings")
@@ -140,7 +144,7 @@ def reward_update(reward: ScalarModel, optimizer: torch.optim.Optimizer, plan: P
     times: dict[str, float] = {}
     loss = correct = 0.0
     with timed(times, "update"):
-        items = sorted(plan.rows(update), key=lambda item: item.tokens)  # like lengths pass together: less padding
+        items = sorted(plan.rows(update), key=plan.row_length)  # like lengths pass together: less padding
         pairs = sum(len(item.pairs) for item in items)
         for part in micro_batches(items, plan.config.run.micro_batch):
             batch, score_N = scored(reward, part, plan.config, pad_id=plan.pad_id)

@@ -134,7 +134,7 @@ def learning_figures(inputs: ReportInputs) -> list[Figure]:
     """Loss of SFT and accuracy of the reward model while they learned."""
     curves = inputs.curves
     sft = [_line("training", "c-base", curves.sft_loss), _line("held out", "c-ppo", curves.sft_valid_loss)]
-    reward = [_line("held out", "c-ppo", curves.reward_accuracy)]
+    reward = [_line("before learning", "c-ppo", curves.reward_accuracy)]
     return [
         _curves(
             "SFT: loss on demonstrations",
@@ -142,7 +142,12 @@ def learning_figures(inputs: ReportInputs) -> list[Figure]:
             sft,
             "update",
         ),
-        _curves("Reward model: accuracy", "Share of held-out pairs ordered as the simulated labeler did.", reward, "update"),
+        _curves(
+            "Reward model: accuracy",
+            "Share of pairs ordered as the simulated labeler did: of each batch before it is learned from; the last point, of rankings held out.",
+            reward,
+            "update",
+        ),
     ]
 
 

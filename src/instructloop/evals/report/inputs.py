@@ -81,7 +81,7 @@ class Curves:
     sft_valid_loss: Curve
     """Nats per token of the answers of held-out demonstrations."""
     reward_accuracy: Curve
-    """On held-out pairs, by update."""
+    """On the pairs of each batch before it was learned from, by update; the last point on the pairs of rankings held out."""
     policies: Mapping[str, PolicyCurves]
     """Policy -> its curves over all prompts."""
     by_use_case: Mapping[str, Mapping[str, PolicyCurves]]
