@@ -28,10 +28,10 @@ from instructloop.store.database.opening import Store, open_store
 from instructloop.store.database.queues import list_queues
 from instructloop.store.database.views import view_task
 from instructloop.store.snapshots import open_snapshot
-from store_world import empty_sqlite, new_place, place, postgres
+from store_world import empty_sqlite, new_place, place, postgres, postgres_stores
 from toy_runs import TEXT, freeze_records, prompts, toy_tokenizer, write_policy
 
-__all__ = ["empty_sqlite", "new_place", "place", "postgres"]
+__all__ = ["empty_sqlite", "new_place", "place", "postgres", "postgres_stores"]
 PROGRAM = Path(__file__).with_name("worker_process.py")
 
 
@@ -70,10 +70,10 @@ def enqueue_all(store: Store, folder: Path, *, counts: int, seconds: float) -> N
 
 
 def kill_workers(place: str, folder: Path, *, kills: int, seconds: float) -> None:
-    """Workers one after another, each killed at a random moment of its work."""
+    """Workers one after another, each killed at a random moment of its work; they end where nothing waits, so that nobody waits for one idle."""
     chance = random.Random(1)
     for _ in range(kills):
-        command = [sys.executable, str(PROGRAM), place, str(folder / "work")]
+        command = [sys.executable, str(PROGRAM), place, str(folder / "work"), "once"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
             process.stdout.readline()  # the first job is begun

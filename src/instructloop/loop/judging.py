@@ -26,9 +26,9 @@ from instructloop.records import AnswerSet, Document, Prompt
 from instructloop.rollout.batch import Rollout, assemble
 from instructloop.rollout.engine import LocalEngine
 from instructloop.steps.device import place
-from instructloop.steps.language import target_nll
+from instructloop.steps.language import running_text, target_nll
 from instructloop.steps.scoring import reward_model_score
-from instructloop.text.rendering import Rendered, render_answer, render_prompt
+from instructloop.text.rendering import render_answer, render_prompt
 from instructloop.text.tokenizer import Tokenizer, load_tokenizer
 
 SLOTS = 256
@@ -166,7 +166,7 @@ def text_loss(respondent: Respondent, documents: Iterable[Document]) -> TextLoss
     tokenizer, cfg = respondent.tokenizer, respondent.config
     rows = [(tokenizer.end_id, *tokenizer.encode(document.text), tokenizer.end_id)[: cfg.pretrain.shape.context] for document in documents]
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # like lengths pass together: less padding
-    rendered = [Rendered(rows[number], (False, *[True] * (len(rows[number]) - 1))) for number in order]
+    rendered = [running_text(rows[number]) for number in order]
     parts = [
         target_nll(respondent.policy, collate(rendered[start : start + cfg.run.micro_batch], pad_id=tokenizer.pad_id), cfg.run).double().cpu()
         for start in range(0, len(rendered), cfg.run.micro_batch)

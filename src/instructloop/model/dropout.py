@@ -7,6 +7,7 @@ it is done by hooks, alike on all architectures: on what each block's attention 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 from transformers import PreTrainedModel
@@ -75,8 +76,16 @@ def _child(block: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
 
 def _drop(p: float):
     def hook(module: nn.Module, _: object, output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-        if isinstance(output, tuple):
-            return (dropout(output[0], p, module.training), *output[1:])
-        return dropout(output, p, module.training)
+        if not module.training:
+            return output
+        return (_dropped(output[0], p), *output[1:]) if isinstance(output, tuple) else _dropped(output, p)
 
     return hook
+
+
+def _dropped(output: Tensor, p: float) -> Tensor:
+    """Each element 0 with probability `p`, and divided by 1 − p otherwise. A CPU draws uniform numbers more than twice as fast as torch's masks."""
+    if output.device.type != "cpu":
+        return dropout(output, p)
+    kept = torch.rand(output.shape) >= p
+    return output * kept.to(output.dtype).div_(1 - p)

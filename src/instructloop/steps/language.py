@@ -60,6 +60,11 @@ def rows_batch(tokens_BT: Tensor) -> TokenBatch:
     return TokenBatch(tokens_BT=tokens_BT, loss_mask_BT=torch.ones_like(tokens_BT, dtype=torch.bool), position_BT=None, segment_BT=None)
 
 
+def running_text(ids: Sequence[int]) -> Rendered:
+    """The same of one row, as an example among others."""
+    return Rendered(ids=tuple(ids), loss_mask=(False, *[True] * (len(ids) - 1)))
+
+
 def tokens_of(batches: Sequence[TokenBatch]) -> dict[str, list[Tensor]]:
     """The token ids of a batch, to be kept if it breaks law E1."""
     return {"tokens_BT": [batch.tokens_BT for batch in batches]}

@@ -24,7 +24,7 @@ from instructloop.model.policy import load_policy
 from instructloop.records import Demonstration, Document
 from instructloop.steps.device import on_this_machine, place
 from instructloop.steps.guards import offender_kept
-from instructloop.steps.language import accumulate_language_loss, count_targets, in_micro_batches, mean_nll, rows_batch, tokens_of
+from instructloop.steps.language import accumulate_language_loss, count_targets, in_micro_batches, mean_nll, rows_batch, running_text, tokens_of
 from instructloop.steps.laws import require_engine_parity
 from instructloop.steps.optimization import make_optimizer, optimizer_step
 from instructloop.steps.provenance import describe_run, model_card, require_same_rendering
@@ -133,14 +133,17 @@ class Plan:
         return collate(rendered, pad_id=self.pad_id, pack_to=self.config.text.context if self.cfg.pack else None)
 
     def batches(self, update: int) -> list[TokenBatch]:
-        """The micro-batches of one update: demonstrations, then the share of pretraining rows."""
+        """The micro-batches of one update: demonstrations, and the share of pretraining rows; all together where they are packed."""
         seed, micro_batch = self.config.run.seed, self.config.run.micro_batch
         rows = rows_of_update(update, size=len(self.train), batch=self.demonstrations, seed=seed, name="demonstrations")
-        batches = in_micro_batches([self.train[row] for row in rows], micro_batch, self.collate)
+        examples, batches = [self.train[row] for row in rows], list[TokenBatch]()
         if self.text is not None and self.mixed_in:
             rows_BT = self.text.sample_rows(update, rows=self.mixed_in, length=self.cfg.pretraining_length, seed=seed, name="sft_pretraining")
-            batches += [rows_batch(part) for part in rows_BT.split(micro_batch)]
-        return batches
+            if self.cfg.pack:
+                examples += [running_text(row) for row in rows_BT.tolist()]
+            else:
+                batches = [rows_batch(part) for part in rows_BT.split(micro_batch)]
+        return in_micro_batches(examples, micro_batch, self.collate) + batches
 
 
 def sft_update(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, plan: Plan, update: int) -> dict[str, float]:
