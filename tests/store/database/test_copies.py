@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,6 +87,22 @@ def test_nothing_is_overwritten_and_nothing_else_is_restored(world: World, tmp_p
     with pytest.raises(StoreError, match="damaged"):
         restore(torn, tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
+
+
+def test_what_a_killed_store_has_left_does_not_come_into_the_restored_one(world: World, tmp_path: Path) -> None:
+    """Somebody moves the broken store away, but not the file beside it, which SQLite would write into whatever is called so next."""
+    file, place = backup(world.store, tmp_path / "backup #1.db"), tmp_path / "feedback.db"
+    program = f"import os; from instructloop.store.database.opening import open_store; open_store({str(place)!r}); os._exit(9)"
+    subprocess.run([sys.executable, "-c", program], check=False)
+    place.rename(tmp_path / "broken.db")
+    assert (tmp_path / "feedback.db-wal").stat().st_size > 0
+    with pytest.raises(StoreError, match="feedback.db-wal exists"):
+        restore(file, place)
+    assert not place.exists()
+    (tmp_path / "feedback.db-wal").rename(tmp_path / "broken.db-wal")
+    before = content(world.store)
+    restore(file, place)
+    assert everything(str(place)) == before
 
 
 def test_a_backup_is_of_one_moment_while_people_write(world: World, tmp_path: Path) -> None:
