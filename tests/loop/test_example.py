@@ -58,7 +58,9 @@ def test_the_same_moment_gives_the_same_rows_but_for_passwords(tmp_path: Path) -
         fill(store, seed=seed)
         with store.reading() as connection:
             found = {
-                table.name: sorted(repr(row).replace(name, "") for row in connection.execute(sa.select(*(one for one in table.c if one.name != "password_hash"))))
+                table.name: sorted(
+                    repr(row).replace(name, "") for row in connection.execute(sa.select(*(one for one in table.c if one.name != "password_hash")))
+                )
                 for table in schema.METADATA.sorted_tables
             }
         store.close()

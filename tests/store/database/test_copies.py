@@ -96,7 +96,7 @@ def test_what_a_killed_store_has_left_does_not_come_into_the_restored_one(world:
     subprocess.run([sys.executable, "-c", program], check=False)
     place.rename(tmp_path / "broken.db")
     assert (tmp_path / "feedback.db-wal").stat().st_size > 0
-    with pytest.raises(StoreError, match="feedback.db-wal exists"):
+    with pytest.raises(StoreError, match=r"feedback\.db-wal exists"):
         restore(file, place)
     assert not place.exists()
     (tmp_path / "feedback.db-wal").rename(tmp_path / "broken.db-wal")
