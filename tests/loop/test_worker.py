@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -256,37 +257,40 @@ def kill_when(seen: Callable[[], bool], *command: str) -> None:
         process.kill()
 
 
+def sampled(store: Store, queue_name: str, payload: dict[str, Any]) -> Job:
+    """A job that samples for a queue of its own."""
+    queue = create_queue(store, None, name=queue_name, kind="ranking")
+    return enqueue(store, None, "sample", payload | {"queue_id": queue.id}, key=queue_name, most_attempts=100)
+
+
 @pytest.mark.slow
 def test_answers_of_killed_workers_are_gone_on_with_and_become_tasks_once(store: Store, models: list[str], tmp_path: Path) -> None:
     """Killed when the first answers are on disk, when more are, and when all are: what comes of it is what one undisturbed worker makes."""
-    count = 200
-    frozen = freeze_records(tmp_path / "prompts", {"train": [replace(prompt, consent="CC0") for prompt in prompts(count)]})
+    frozen = freeze_records(tmp_path / "prompts", {"train": [replace(prompt, consent="CC0") for prompt in prompts(200)]})
     payload = {"prompts": str(frozen), "models": dict.fromkeys(models, 0.5), "max_new_tokens": 6, "context": TEXT.context, "slots": 16}
-    found = []
-    for place in (tmp_path / "feedback.db", tmp_path / "undisturbed.db"):
-        with closing(open_store(place)) as its:
-            if its.engine.url != store.engine.url:
-                for model in list_models(store):
-                    register_model(its, None, NewModel(name=model.name, place=model.place, visible=True))
-            queue = create_queue(its, None, name="rank", kind="ranking")
-            job = enqueue(its, None, "sample", payload | {"queue_id": queue.id}, key="k", most_attempts=100)
-            whole, folder = tmp_path / "work" / f"{job.id}.jsonl", str(tmp_path / "work")
-            grown = [0]
+    disturbed, work_folder, sizes = str(tmp_path / "feedback.db"), tmp_path / "work", [0]
+    job = sampled(store, "disturbed", payload)
+    whole, partial = work_folder / f"{job.id}.jsonl", work_folder / f"{job.id}.jsonl.partial"
 
-            def longer(partial: Path = Path(f"{whole}.partial"), grown: list[int] = grown) -> bool:
-                size = partial.stat().st_size if partial.exists() else 0
-                return size > grown[-1] and not grown.append(size)  # type: ignore[func-returns-value]
+    def longer() -> bool:
+        size = partial.stat().st_size if partial.exists() else 0
+        if is_longer := size > sizes[-1]:
+            sizes.append(size)
+        return is_longer
 
-            if its.engine.url == store.engine.url:
-                for seen in (longer, longer, whole.exists):
-                    kill_when(seen, str(place), folder)
-                assert 0 < grown[1] < grown[2], "it was killed twice in the middle"
-            finish(its, str(place), tmp_path)
-            assert read_job(its, job.id).state == "done"
-            found.append(candidates(its))
-    assert len(found[0][1]) == count
-    assert found[0] == found[1]
-    assert list((tmp_path / "work").iterdir()) == []
+    for seen in (longer, longer, whole.exists):
+        kill_when(seen, disturbed, str(work_folder))
+    assert len(sizes) == 3, "it was killed twice in the middle"
+    finish(store, disturbed, tmp_path)
+
+    with closing(open_store(tmp_path / "undisturbed.db")) as undisturbed:
+        for model in list_models(store):
+            register_model(undisturbed, None, NewModel(name=model.name, place=model.place))
+        sampled(undisturbed, "undisturbed", payload)
+        finish(undisturbed, str(tmp_path / "undisturbed.db"), tmp_path)
+        assert candidates(undisturbed) == candidates(store)
+    assert len(candidates(store)[1]) == 200
+    assert list(work_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(("given", "said"), [(["--model", "none"], "no model 'none'"), (["--model", "sft", "--num-answers", "1"], "--num-answers 1")])
