@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 
 from instructloop.errors import AccessDenied, DataError, StoreError
 from instructloop.store.database import migration, raw_export, schema
+from instructloop.store.database.accounts import create_account
 from instructloop.store.database.backup import backup, restore
 from instructloop.store.database.opening import Store, make_engine, open_store
 from instructloop.store.jsonl import read_jsonl, write_jsonl
@@ -174,6 +175,19 @@ def test_an_altered_export_and_a_contradiction_are_refused_whole(world: World, n
     with pytest.raises(DataError, match="another text_hash"):
         raw_export.import_store(world.store, None, altered)
     assert content(world.store) == before
+
+
+def test_an_export_beside_another_account_of_the_same_name_is_refused_whole(world: World, new_place: PlaceMaker, tmp_path: Path) -> None:
+    """Who begins anew makes an administrator first, and is called there as here."""
+    fill(world)
+    raw_export.export_store(world.store, None, tmp_path / "export")
+    other = open_store(new_place())
+    create_account(other, None, name=world.labeler.name, role="administrator")
+    before = content(other)
+    with pytest.raises(DataError, match="a row of accounts cannot stand beside one that is here"):
+        raw_export.import_store(other, None, tmp_path / "export")
+    assert content(other) == before
+    other.close()
 
 
 def test_the_migrations_make_the_schema(world: World) -> None:
