@@ -15,10 +15,12 @@ from instructloop.protocols import CompletionRequest, Sampling
 from instructloop.store.database import schema
 from instructloop.store.database.accounts import list_accounts
 from instructloop.store.database.activity import funnel, skip_counts, task_times, throughput
+from instructloop.store.database.families import contributors, list_snapshots, model_family
 from instructloop.store.database.labels import training_rankings
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.oversight import queue_overviews, task_rows
 from instructloop.store.database.sessions import sign_in
+from instructloop.store.snapshots import open_snapshot
 
 
 def test_every_part_has_something_and_nobody_s_data_is_touched(tmp_path: Path) -> None:
@@ -40,6 +42,11 @@ def test_every_part_has_something_and_nobody_s_data_is_touched(tmp_path: Path) -
     assert sum(skip_counts(store, me).values()) == 2
     counts = [stage.prompts for stage in funnel(store, me)]
     assert counts == sorted(counts, reverse=True)
+    assert counts[-1] > 0
+    assert {one.record for one in list_snapshots(store, me)} == {"Prompt", "Demonstration", "Ranking"}
+    family = model_family(store, me, "example-ppo")
+    assert family.snapshot_ids == {open_snapshot(one.folder).id for one in list_snapshots(store, me)}
+    assert {one.name for one in contributors(store, me, family)} >= {"Ben", "Pat"}
     with pytest.raises(StoreError, match="in use"):
         fill(store)
     store.close()
@@ -51,7 +58,9 @@ def test_the_same_moment_gives_the_same_rows_but_for_passwords(tmp_path: Path) -
         fill(store, seed=seed)
         with store.reading() as connection:
             found = {
-                table.name: sorted(map(repr, connection.execute(sa.select(*(one for one in table.c if one.name != "password_hash")))))
+                table.name: sorted(
+                    repr(row).replace(name, "") for row in connection.execute(sa.select(*(one for one in table.c if one.name != "password_hash")))
+                )
                 for table in schema.METADATA.sorted_tables
             }
         store.close()

@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,9 +25,9 @@ from instructloop.store.database import schema
 from instructloop.store.database.accounts import create_account
 from instructloop.store.database.jobs import Job, claim, enqueue, finish_job, list_jobs, read_job
 from instructloop.store.database.leases import lease_next
-from instructloop.store.database.models import NewModel, register_model
+from instructloop.store.database.models import NewModel, list_models, register_model
 from instructloop.store.database.opening import Store, open_store
-from instructloop.store.database.queues import list_queues
+from instructloop.store.database.queues import create_queue, list_queues
 from instructloop.store.database.views import view_task
 from instructloop.store.snapshots import open_snapshot
 from store_world import empty_sqlite, new_place, place, postgres, postgres_stores
@@ -70,13 +72,13 @@ def enqueue_all(store: Store, folder: Path, *, counts: int, seconds: float) -> N
 
 
 def kill_workers(place: str, folder: Path, *, kills: int, seconds: float) -> None:
-    """Workers one after another, each killed at a random moment of its work; they end where nothing waits, so that nobody waits for one idle."""
+    """Workers one after another, each killed at a random moment of its work; those that find no work end by themselves."""
     chance = random.Random(1)
     for _ in range(kills):
         command = [sys.executable, str(PROGRAM), place, str(folder / "work"), "once"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
-            process.stdout.readline()  # the first job is begun
+            process.stdout.readline()  # the first job is begun, or there is none
             time.sleep(chance.uniform(0, seconds))
             process.kill()
 
@@ -236,6 +238,59 @@ def test_candidates_are_mixed_named_and_ranked_blind(store: Store, models: list[
     shown = str(view_task(store, labeler, lease.id)) + str(lease)
     assert not any(word in shown for word in ("sft", "ppo", str(tmp_path)))
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def candidates(store: Store) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Every answer with its prompt and model, and the prompt and the answers of every task."""
+    answers, tasks = schema.answers, schema.tasks
+    with store.reading() as connection:
+        given = connection.execute(sa.select(answers.c.prompt_id, answers.c.id, answers.c.text, answers.c.model_id)).all()
+        asked = connection.execute(sa.select(tasks.c.prompt_id, tasks.c.payload)).all()
+    return sorted(tuple(row) for row in given), sorted(f"{prompt_id} {payload}" for prompt_id, payload in asked)
+
+
+def kill_when(seen: Callable[[], bool], *command: str) -> None:
+    """A worker that is killed as soon as something is seen of its work."""
+    with subprocess.Popen([sys.executable, str(PROGRAM), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not seen() and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+
+
+def sampled(store: Store, queue_name: str, payload: dict[str, Any]) -> Job:
+    """A job that samples for a queue of its own."""
+    queue = create_queue(store, None, name=queue_name, kind="ranking")
+    return enqueue(store, None, "sample", payload | {"queue_id": queue.id}, key=queue_name, most_attempts=100)
+
+
+@pytest.mark.slow
+def test_answers_of_killed_workers_are_gone_on_with_and_become_tasks_once(store: Store, models: list[str], tmp_path: Path) -> None:
+    """Killed when the first answers are on disk, when more are, and when all are: what comes of it is what one undisturbed worker makes."""
+    frozen = freeze_records(tmp_path / "prompts", {"train": [replace(prompt, consent="CC0") for prompt in prompts(200)]})
+    payload = {"prompts": str(frozen), "models": dict.fromkeys(models, 0.5), "max_new_tokens": 6, "context": TEXT.context, "slots": 16}
+    disturbed, work_folder, sizes = str(tmp_path / "feedback.db"), tmp_path / "work", [0]
+    job = sampled(store, "disturbed", payload)
+    whole, partial = work_folder / f"{job.id}.jsonl", work_folder / f"{job.id}.jsonl.partial"
+
+    def longer() -> bool:
+        size = partial.stat().st_size if partial.exists() else 0
+        if is_longer := size > sizes[-1]:
+            sizes.append(size)
+        return is_longer
+
+    for seen in (longer, longer, whole.exists):
+        kill_when(seen, disturbed, str(work_folder))
+    assert len(sizes) == 3, "it was killed twice in the middle"
+    finish(store, disturbed, tmp_path)
+
+    with closing(open_store(tmp_path / "undisturbed.db")) as undisturbed:
+        for model in list_models(store):
+            register_model(undisturbed, None, NewModel(name=model.name, place=model.place))
+        sampled(undisturbed, "undisturbed", payload)
+        finish(undisturbed, str(tmp_path / "undisturbed.db"), tmp_path)
+        assert candidates(undisturbed) == candidates(store)
+    assert len(candidates(store)[1]) == 200
+    assert list(work_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(("given", "said"), [(["--model", "none"], "no model 'none'"), (["--model", "sft", "--num-answers", "1"], "--num-answers 1")])

@@ -37,8 +37,7 @@ def count(store: Store, job: Job, folder: Path) -> Done:
 
 def main(place: str, folder: str, once: str = "") -> None:
     store = open_store(place)
-    kinds = {name: KINDS[name] for name in ("import", "snapshot")}
-    Worker(store=store, folder=Path(folder), kinds={"count": count, **kinds}, lease_seconds=LEASE).work(once=bool(once))
+    Worker(store=store, folder=Path(folder), kinds={"count": count, **KINDS}, lease_seconds=LEASE).work(once=bool(once))
     store.close()
 
 

@@ -9,7 +9,9 @@ import pytest
 from instructloop.records import Prompt
 from instructloop.store.database.accounts import create_account
 from instructloop.store.database.audit import read_audit
+from instructloop.store.database.families import KnownSnapshot
 from instructloop.store.database.freezing import register_snapshot
+from instructloop.store.database.judgements import labels_by_source
 from instructloop.store.database.leases import lease_next
 from instructloop.store.database.oversight import lease_rows, list_guides, queue_overviews, task_rows
 from instructloop.store.database.queues import create_queue
@@ -18,7 +20,8 @@ from instructloop.store.database.tasks import add_answer_sets
 from instructloop.store.database.views import view_task
 from instructloop.store.snapshots import freeze
 from instructloop.web.guide_text import shipped_guide
-from store_world import answer_set, ranking_body
+from instructloop.web.tables import table_six
+from store_world import START, answer_set, ranking_body
 from web.people import browsing
 from web.scripted import Stage
 
@@ -213,5 +216,23 @@ def test_what_a_held_out_labeler_writes_never_trains(site: Stage) -> None:
     assert lease is not None
     submit(site.store, site.people["researcher"], lease.id, {"text": "A trout."}, key="2")
     assert len(list(training_demonstrations(site.store, None))) == 1
+    assert sorted(labels_by_source(site.store, lead)) == [("demonstration", "labeler", 1), ("prompt", "labeler", 1)]
     set_held_out(site.store, lead, labeler.id, held_out=True)
     assert list(training_prompts(site.store, None)) == list(training_demonstrations(site.store, None)) == []
+    assert list(labels_by_source(site.store, lead)) == [], "the overview counts what may train, and nothing else"
+
+
+def test_table_six_has_one_line_for_each_split_and_source() -> None:
+    """The counts of snapshots name sources differently, as they were frozen by curation, of a store, or of a file."""
+    counts = {
+        "Demonstration": {"train": {"customer": 2, "labeler": 5}, "valid": {"customer": 1}},
+        "Prompt": {"valid": {"playground": 4}, "test": {"playground": 3, "dolly": 1}, "train": {"playground": 7}},
+    }
+    known = {
+        record: KnownSnapshot(id=record, record=record, folder="", counts=some, created_at=START, users=0, erased=0)
+        for record, some in counts.items()
+    }
+    assert [tuple(row.values()) for row in table_six(known)] == [
+        ("train", "Customers", 2, None, 7), ("train", "Labelers", 5, None, None), ("valid", "Customers", 1, None, 4),
+        ("test", "Customers", None, None, 3), ("test", "dolly", None, None, 1),
+    ]  # fmt: skip

@@ -94,6 +94,17 @@ def test_a_new_password_ends_every_session_but_this_one(site: Stage) -> None:
         assert there.http.get("/account", follow_redirects=False).status_code == 303
 
 
+def test_whoever_finds_a_browser_open_cannot_guess_the_password_without_end(site: Stage) -> None:
+    fields = {"password": PASSWORD + "!", "repeat": PASSWORD + "!"}
+    with browsing(site, "ada") as here:
+        for _ in range(6):  # too short a new one is no guess
+            assert here.submit("/account/password", old=PASSWORD, password="short", repeat="short").status_code == 400
+        statuses = [here.submit("/account/password", old=f"guess {number}", **fields).status_code for number in range(6)]
+        assert statuses == [400] * 5 + [429]
+        refused = here.submit("/account/password", old=PASSWORD, **fields)
+        assert (refused.status_code, int(refused.headers["retry-after"]) > 200) == (429, True)
+
+
 def test_ending_a_session_and_revoking_a_key_take_effect_at_once(site: Stage) -> None:
     with browsing(site, "ada") as here, browsing(site, "ada") as there:
         other = session_of(site.store, there.http.cookies["session"])

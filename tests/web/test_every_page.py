@@ -35,7 +35,7 @@ def browser() -> Iterator[Any]:
 def test_no_page_is_forgotten(site: Stage, example: ExampleSite) -> None:  # noqa: F811
     """A route that answers with a page must be among the addresses that are looked at."""
     pages = set[str]()
-    for method, template in routes():
+    for method, template in routes(site.app):
         if method == "GET":
             rule = RULES[method, template]
             with browsing(site, None if rule.visitor == 200 else "administrator") as client:

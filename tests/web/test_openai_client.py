@@ -180,6 +180,27 @@ def test_a_chat_must_end_with_a_question(api: OpenAI) -> None:
         assert raised.value.param in ("messages", "messages[0].role")
 
 
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"top_logprobs": 0, "logprobs": False}, "top_logprobs"),
+        ({"max_tokens": 3, "max_completion_tokens": 9}, "max_tokens"),
+        ({"max_tokens": 3, "max_completion_tokens": 3}, "max_tokens"),
+    ],
+)
+def test_nothing_is_ignored_for_the_sake_of_another(api: OpenAI, given: dict[str, object], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        api.chat.completions.create(model="first", messages=[{"role": "user", "content": "x"}], **given)  # type: ignore[call-overload]
+    assert (raised.value.param, raised.value.code) == (param, "invalid_value")
+
+
+def test_a_length_of_none_is_a_length_that_was_not_given(slow: tuple[Stage, str], api: OpenAI) -> None:
+    api.completions.create(model="first", prompt="x", max_tokens=None)
+    asked = slow[0].models["first"].asked[-1]
+    assert (asked.sampling.max_new_tokens, asked.fit_context) == (16, True)
+
+
 def test_what_breaks_in_the_middle_is_told_in_the_stream(api: OpenAI) -> None:
     received: list[str] = []
     stream = api.completions.create(model="first", prompt="break!", max_tokens=9, seed=0, stream=True)

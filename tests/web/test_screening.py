@@ -14,7 +14,7 @@ from instructloop.store.database.queues import Queue, QueueSettings, create_queu
 from instructloop.store.database.roles import Account
 from instructloop.store.database.screening import create_screening, list_screenings
 from instructloop.store.database.spot_checks import list_checks
-from instructloop.store.database.submissions import submit
+from instructloop.store.database.submissions import list_submissions, submit
 from instructloop.store.database.tasks import NewTask, add_answer_sets, add_tasks
 from instructloop.web.candidates import sheets
 from store_world import ranking_body
@@ -81,6 +81,22 @@ def test_demonstrations_are_rated_without_a_name(site: Stage) -> None:
             assert browser.submit("/admin/screening/ratings", submission=submission, likert=str(likert)).status_code == 409
     (sheet,) = sheets(site.store, lead, screening)
     assert (sheet.writing.value, sheet.writing.n, sheet.writing.prompts) == (6.0, 2, 2)
+
+
+def test_nobody_rates_their_own_demonstration_nor_what_is_none(site: Stage) -> None:
+    lead, researcher = site.people["lead"], site.people["researcher"]
+    ranked, queue = judged(site), create_queue(site.store, lead, name="write", kind="demonstration", mode="evaluation", settings=WIDE)
+    add_tasks(site.store, lead, queue.id, [NewTask(prompt_id="p0")])
+    lease = lease_next(site.store, researcher, queue.id)
+    assert lease is not None
+    own = submit(site.store, researcher, lease.id, {"text": "Mine."}, key="own").id
+    ranks(site, site.people["labeler"], ranked, ["a", "b", "c", "d"], "")
+    ranking = list_submissions(site.store, site.people["labeler"])[0].id
+    with browsing(site, "researcher") as browser:
+        for submission in (own, ranking, "none"):
+            assert browser.submit("/admin/screening/ratings", submission=submission, likert="7").status_code == 404
+    with browsing(site, "lead") as browser:
+        assert browser.submit("/admin/screening/ratings", submission=own, likert="7").status_code == 303
 
 
 def test_tests_must_not_train(site: Stage) -> None:

@@ -42,7 +42,8 @@ class Serve:
     open: bool = False
     """Open the site in this machine's browser."""
     example: bool = False
-    """Fill the store, which must be new, with a small project: people, prompts, answers to rank, three weeks of labels."""
+    """Fill the store, which must be new, with a small project: people, prompts, answers to rank, three weeks of labels; and a new folder
+    beside it, STORE-data, with data sets."""
     serving: Serving = field(default_factory=Serving)
     """How models of this machine are served."""
 

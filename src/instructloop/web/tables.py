@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 Words = list[str]
 COLUMNS = {"Demonstration": "sft", "Ranking": "rm", "Prompt": "ppo"}
 """Record of a snapshot -> column of the paper's Table 6."""
+SPLITS = ("train", "valid", "test")
+SOURCES = {
+    "customer": "admin.source_playground",
+    "playground": "admin.source_playground",
+    "labeler": "admin.source_labeler",
+    "import": "admin.source_import",
+}
+"""What counts of snapshots call a source -> what pages call it; curation keeps the store's word, the store says the paper's."""
 
 
 def day_rows(daily: Throughput) -> list[Words]:
@@ -48,14 +56,15 @@ def stage_rows(stages: Iterable[Stage]) -> list[Words]:
 
 
 def table_six(newest: Mapping[str, KnownSnapshot]) -> list[dict[str, Any]]:
-    """Split and source -> records of the newest snapshot of each kind; None where there is none."""
+    """Split and source -> records of the newest snapshot of each kind; None where there is none. Training comes before validation."""
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for record, snapshot in newest.items():
         for split, sources in snapshot.counts.items():
-            for source, count in sources.items():
+            for name, count in sources.items():
+                source = text(SOURCES[name]) if name in SOURCES else name
                 row = cells.setdefault((split, source), {"split": split, "source": source, "sft": None, "rm": None, "ppo": None})
-                row[COLUMNS[record]] = count
-    return [cells[key] for key in sorted(cells)]
+                row[COLUMNS[record]] = (row[COLUMNS[record]] or 0) + count
+    return [cells[key] for key in sorted(cells, key=lambda key: (SPLITS.index(key[0]) if key[0] in SPLITS else len(SPLITS), key))]
 
 
 def name_in(id_: str, names: Mapping[str, str]) -> str:

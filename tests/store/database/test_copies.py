@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 
 from instructloop.errors import AccessDenied, DataError, StoreError
 from instructloop.store.database import migration, raw_export, schema
+from instructloop.store.database.accounts import create_account
 from instructloop.store.database.backup import backup, restore
 from instructloop.store.database.opening import Store, make_engine, open_store
 from instructloop.store.jsonl import read_jsonl, write_jsonl
@@ -87,6 +90,22 @@ def test_nothing_is_overwritten_and_nothing_else_is_restored(world: World, tmp_p
     assert not (tmp_path / "new.db").exists()
 
 
+def test_what_a_killed_store_has_left_does_not_come_into_the_restored_one(world: World, tmp_path: Path) -> None:
+    """Somebody moves the broken store away, but not the file beside it, which SQLite would write into whatever is called so next."""
+    file, place = backup(world.store, tmp_path / "backup #1.db"), tmp_path / "feedback.db"
+    program = f"import os; from instructloop.store.database.opening import open_store; open_store({str(place)!r}); os._exit(9)"
+    subprocess.run([sys.executable, "-c", program], check=False)
+    place.rename(tmp_path / "broken.db")
+    assert (tmp_path / "feedback.db-wal").stat().st_size > 0
+    with pytest.raises(StoreError, match=r"feedback\.db-wal exists"):
+        restore(file, place)
+    assert not place.exists()
+    (tmp_path / "feedback.db-wal").rename(tmp_path / "broken.db-wal")
+    before = content(world.store)
+    restore(file, place)
+    assert everything(str(place)) == before
+
+
 def test_a_backup_is_of_one_moment_while_people_write(world: World, tmp_path: Path) -> None:
     """A prompt and its consent are written together: no backup holds one without the other."""
     person, stop = world.person("playground"), threading.Event()
@@ -156,6 +175,19 @@ def test_an_altered_export_and_a_contradiction_are_refused_whole(world: World, n
     with pytest.raises(DataError, match="another text_hash"):
         raw_export.import_store(world.store, None, altered)
     assert content(world.store) == before
+
+
+def test_an_export_beside_another_account_of_the_same_name_is_refused_whole(world: World, new_place: PlaceMaker, tmp_path: Path) -> None:
+    """Who begins anew makes an administrator first, and is called there as here."""
+    fill(world)
+    raw_export.export_store(world.store, None, tmp_path / "export")
+    other = open_store(new_place())
+    create_account(other, None, name=world.labeler.name, role="administrator")
+    before = content(other)
+    with pytest.raises(DataError, match="a row of accounts cannot stand beside one that is here"):
+        raw_export.import_store(other, None, tmp_path / "export")
+    assert content(other) == before
+    other.close()
 
 
 def test_the_migrations_make_the_schema(world: World) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from pyarrow import parquet
 
 from instructloop.curate.funnel import Tools, run_funnel
 from instructloop.curate.settings import Curation
 from instructloop.errors import AccessDenied, CheckpointError, ConfigError, DataError
 from instructloop.records import Demonstration, Prompt, Ranking, RunManifest
-from instructloop.store.database import data_export, lineage
+from instructloop.store.database import data_export, lineage, schema
 from instructloop.store.database.erasure import erase_prompt, erase_prompts_of
 from instructloop.store.database.freezing import by_user, freeze_from_store, register_snapshot
 from instructloop.store.database.importing import import_files
@@ -212,6 +213,13 @@ def test_lineage_goes_from_a_checkpoint_through_its_parents_down_to_the_users(wo
         trace(tmp_path, places)
 
 
+def labels_in(world: World, snapshot_id: str | None) -> set[tuple[str, str]]:
+    """(prompt, label) of what a snapshot was made of."""
+    rows = schema.snapshot_rows
+    with world.store.reading() as connection:
+        return {(row.prompt_id, row.label_id) for row in connection.execute(sa.select(rows).where(rows.c.snapshot_id == snapshot_id))}
+
+
 def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: World, tmp_path: Path) -> None:
     gone, kept = two_users(world, tmp_path)
     old = open_snapshot(tmp_path / "s")
@@ -230,6 +238,9 @@ def test_redaction_writes_snapshots_anew_and_lists_what_cannot_be_undone(world: 
     assert redaction.new_folder is not None
     assert redaction.new_id == open_snapshot(redaction.new_folder).id != old.id
     assert [record.prompt.id for record in read_split(redaction.new_folder, "train", Demonstration)] == [kept]
+    assert open_snapshot(redaction.new_folder).counts == {"train": {"customer": 1}} != old.counts == {"train": {"customer": 2}}
+    assert labels_in(world, redaction.new_id) == {(prompt, label) for prompt, label in labels_in(world, old.id) if prompt == kept}
+    assert {prompt for prompt, label in labels_in(world, redaction.new_id) if label} == {kept}, "who labeled is still known"
     assert open_snapshot(tmp_path / "s") == old, "the old one is for people to delete"
     assert redact_snapshots(world.store, None, Places(world.store, [tmp_path])) == []
     erase_prompt(world.store, world.person("playground", "bob"), kept)

@@ -10,6 +10,7 @@ from instructloop.store.database import activity, bulk, families, judgements, ov
 from instructloop.store.database.audit import read_audit
 from instructloop.store.database.erasure import erase_prompt
 from instructloop.store.database.freezing import freeze_from_store
+from instructloop.store.database.importing import import_files
 from instructloop.store.database.labels import training_rankings
 from instructloop.store.database.leases import lease_next, skip
 from instructloop.store.database.models import NewModel, register_model
@@ -131,6 +132,20 @@ def test_the_funnel_narrows_and_table_six_counts_prompts(world: World) -> None:
     counts = {stage.name: stage.prompts for stage in activity.funnel(world.store, world.lead)}
     assert counts == {"stored": 4, "kept": 3, "may_train": 3, "given": 3, "labeled": 1, "frozen": 0}
     assert sorted(judgements.labels_by_source(world.store, world.lead)) == [("prompt", "import", 3), ("ranking", "import", 1)]
+
+
+def test_a_prompt_comes_no_further_than_the_stage_before_lets_it(world: World, tmp_path: Path) -> None:
+    """Prompts are frozen for PPO before anybody has labeled them; labels are imported that were no task here."""
+    queue = world.queue()
+    world.rankings(queue, 3)
+    lease = take(world, world.labeler, queue)
+    submit(world.store, world.labeler, lease.id, ranking_body(lease.shown), key="1")
+    (tmp_path / "said.jsonl").write_text('{"prompt": "Name a bird.", "response": "A wren."}\n')
+    import_files(world.store, None, [tmp_path / "said.jsonl"], "demonstrations", licence="CC0")
+    expected = {"stored": 4, "kept": 4, "may_train": 4, "given": 4, "labeled": 2, "frozen": 0}
+    for data, frozen in (("prompts", 0), ("rankings", 1), ("demonstrations", 2)):
+        freeze_from_store(world.store, None, data, tmp_path / data, split_of=lambda _: "train", query="")
+        assert {stage.name: stage.prompts for stage in activity.funnel(world.store, world.lead)} == expected | {"frozen": frozen}
 
 
 def test_a_family_goes_back_to_the_first_model_and_no_further(world: World) -> None:

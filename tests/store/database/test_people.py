@@ -59,6 +59,24 @@ def test_a_refused_acceptance_leaves_the_link_good(world: World) -> None:
     assert invitations.accept_invitation(world.store, token, name="Bob", password=PASSWORD).name == "Bob"
 
 
+@pytest.mark.parametrize(("name", "typed"), [("Élodie", "élodie"), ("ÜLKÜ", "u\u0308lku\u0308"), ("Στέλλας", "ΣΤΈΛΛΑΣ"), ("Straße", "STRASSE")])
+def test_names_are_told_apart_alike_in_every_alphabet(world: World, name: str, typed: str) -> None:
+    made = accounts.create_account(world.store, None, name=name, role="labeler", password=PASSWORD)
+    for written in (name, typed):
+        assert sessions.sign_in(world.store, f" {written}", PASSWORD)[1].account == made
+        with pytest.raises(Conflict, match="taken"):
+            accounts.create_account(world.store, None, name=written, role="labeler")
+
+
+def test_two_names_of_an_older_release_that_differ_in_case_go_on(world: World) -> None:
+    for number, name in enumerate(("Émile", "émile")):
+        made = world.person("labeler", f"number {number}", password=PASSWORD + name)
+        with world.store.writing() as connection:
+            connection.execute(sa.update(schema.accounts).where(schema.accounts.c.id == made.id).values(name=name))
+    for name in ("Émile", "émile"):
+        assert sessions.sign_in(world.store, name, PASSWORD + name)[1].account.name == name
+
+
 def test_leads_invite_labelers_and_nobody_above(world: World) -> None:
     for role in ROLES:
         if role in invitations.BY_LEADS:

@@ -16,8 +16,9 @@ from instructloop.store.database.labels import training_demonstrations, training
 from instructloop.store.database.leases import lease_next, skip
 from instructloop.store.database.prompts import Consent, NewPrompt, history, read_prompt, record_generation, submit_prompt, submit_prompts, withdraw
 from instructloop.store.database.reactions import own_reactions, react
+from instructloop.store.database.spot_checks import check_submission
 from instructloop.store.database.submissions import submit
-from instructloop.store.database.tasks import NewTask, add_tasks
+from instructloop.store.database.tasks import NewTask, add_tasks, set_known_answer
 from store.database.filled import take
 from store_world import CONSENT, START, World, ranking_body
 
@@ -124,16 +125,18 @@ def test_a_deletion_takes_every_text_made_from_the_prompt(world: World) -> None:
         record_generation(world.store, user, prompt, text=f"{SECRET} answer {i}", model="m", sampling={}, finish_reason="stop").id for i in range(2)
     ]
     queue, demonstrating = world.queue(overlap=2), world.queue("demonstration", overlap=3)
-    add_tasks(world.store, world.lead, queue.id, [NewTask(prompt_id=prompt, answers=tuple(answers))])
+    (task,) = add_tasks(world.store, world.lead, queue.id, [NewTask(prompt_id=prompt, answers=tuple(answers))])
     add_tasks(world.store, world.lead, demonstrating.id, [NewTask(prompt_id=prompt)])
     body = ranking_body(answers, better=f"{SECRET} better")
     body["ratings"][answers[0]]["note"] = f"{SECRET} note"
-    submit(world.store, world.labeler, take(world, world.labeler, queue).id, body, key="1")
+    ranked = submit(world.store, world.labeler, take(world, world.labeler, queue).id, body, key="1")
     submit(world.store, world.labeler, take(world, world.labeler, demonstrating).id, {"text": f"{SECRET} demonstration"}, key="2")
+    check_submission(world.store, world.lead, ranked.id, fine=False, note=f"{SECRET} remark")
     draft = take(world, other, demonstrating)
     save_draft(world.store, other, draft.id, {"text": f"{SECRET} draft"}, version=0)
     skip(world.store, other, take(world, other, queue).id, f"{SECRET} reason")
     react(world.store, user, prompt, "comparison", {"better": answers[1], "answers": answers})
+    set_known_answer(world.store, world.lead, task, body)
     before = read_prompt(world.store, user, prompt)
     erase_prompt(world.store, user, prompt)
     assert SECRET not in everything_said(world)

@@ -1,4 +1,4 @@
-"""The example: people, guides, queues, prompts with candidates, and three weeks of labels by scripted labelers.
+"""The example: people, guides, queues, prompts with candidates, three weeks of labels by scripted labelers, and data sets frozen of them.
 
 The labelers are scripts with a taste and a hand that shakes; they lease, draft and submit through the same functions as people do,
 by a clock that runs through the past three weeks. What they say shows what the pages look like, and nothing about any model.
@@ -14,12 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from instructloop.errors import StoreError
+from instructloop.loop.example.data_sets import MODELS, folder_beside, freeze_example
 from instructloop.loop.example.texts import Answer, Asked, asked, guide
 from instructloop.records import AnswerSet, Completion, Prompt
 from instructloop.store.database import schema
 from instructloop.store.database.accounts import create_account
 from instructloop.store.database.leases import Lease, lease_next, release, skip
-from instructloop.store.database.models import NewModel, register_model
 from instructloop.store.database.opening import Store, repeatable_ids
 from instructloop.store.database.prompts import Consent, NewPrompt, submit_prompt
 from instructloop.store.database.queues import Queue, QueueSettings, acknowledge_guide, create_queue, publish_guide
@@ -48,7 +48,6 @@ FRESH = 3
 BLINK = timedelta(milliseconds=1)
 GOLD = (0, 6)
 """Prompts of which three answers have a known order."""
-MODELS = ("example-sft", "example-ppo")
 FROM_PAT = (
     ("What can I cook from leeks and potatoes?", True), ("Plan a rainy Sunday with two toddlers.", True), ("How do I thank my neighbour?", False),
 )  # fmt: skip
@@ -78,7 +77,8 @@ class _Clock:
 
 
 def fill(store: Store, *, seed: int = 0) -> Example:
-    """Fill a fresh store with the example. Raises `StoreError` if anybody is in it already: examples and people's data never mix.
+    """Fill a fresh store with the example, and a folder beside it with what is frozen of it. Raises `StoreError` if anybody is in the store
+    already, as examples and people's data never mix, or if the folder exists.
 
     The same seed at the same moment by the clock of the store gives the same rows, but for passwords.
     """
@@ -87,22 +87,16 @@ def fill(store: Store, *, seed: int = 0) -> Example:
             raise StoreError(
                 "the store is in use", expected="a new store for the example", remedy="name a file that is not there, or leave out --example"
             )
+    folder = folder_beside(store)
     clock = _Clock(store.now() - timedelta(days=DAYS))
     past, password = replace(store, clock=clock), secrets.token_urlsafe(9)
     with repeatable_ids(seed):
         people = {name: create_account(past, None, name=name, role=role, password=password, held_out=name == HELD_OUT) for name, role in PEOPLE}
         queues = _queues(past, people["Lena"])
         _tasks(past, people, queues)
-        _models(past, people["Lena"])
         _Days(past, clock, people, queues, Random(seed)).live_through()
+        freeze_example(past, people["Lena"], folder)
     return Example(people=PEOPLE, password=password)
-
-
-def _models(store: Store, lead: Account) -> None:
-    """Two that nobody can ask, for their family."""
-    first, second = MODELS
-    for name, parents in ((first, {}), (second, {"policy": f"{first}-weights"})):
-        register_model(store, lead, NewModel(name=name, place=f"example/{name}", identity=f"{name}-weights", visible=False, parents=parents))
 
 
 def _queues(store: Store, lead: Account) -> dict[str, Queue]:

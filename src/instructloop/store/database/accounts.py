@@ -9,7 +9,7 @@ from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import LEADING, READING, Account, Role, account_of, require
-from instructloop.store.database.texts import checked_name
+from instructloop.store.database.texts import checked_name, name_key
 from instructloop.store.database.tokens import password_fits, password_hash
 from instructloop.store.database.turns import one_at_a_time
 
@@ -41,7 +41,7 @@ def insert_account(
     accounts, account_id = schema.accounts, new_id() if id is None else checked_name(id, "the id")
     account = Account(id=account_id, name=checked_name(name, "the name"), role=role, held_out=held_out, created_at=at)
     one_at_a_time(connection, "new account")
-    if connection.execute(sa.select(accounts.c.id).where(sa.func.lower(accounts.c.name) == account.name.lower())).first():
+    if find_name(connection, account.name) is not None:
         raise Conflict(
             f"the name {account.name!r} is taken", expected="a name that nobody has, whatever the case of its letters", remedy="choose another"
         )
@@ -50,6 +50,16 @@ def insert_account(
     row = {"id": account.id, "name": account.name, "role": role, "held_out": held_out, "created_at": at, "password_hash": hashed}
     connection.execute(sa.insert(accounts).values(**row))
     return account
+
+
+def find_name(connection: sa.Connection, name: str) -> sa.RowMapping | None:
+    """The row of whoever has this name, whatever the case of its letters; of several, which older releases let in, the one spelt so."""
+    accounts = schema.accounts
+    like = {known: id_ for id_, known in connection.execute(sa.select(accounts.c.id, accounts.c.name)) if name_key(known) == name_key(name)}
+    if not like:
+        return None
+    found = like.get(name.strip(), min(like.values()))
+    return connection.execute(sa.select(accounts).where(accounts.c.id == found)).mappings().one()
 
 
 def account_by_id(store: Store, id_: str) -> Account:
@@ -70,8 +80,8 @@ def list_accounts(store: Store, actor: Account) -> list[Account]:
     """Everybody, by name. For administrators, leads and researchers."""
     require(actor, READING, "list accounts")
     with store.reading() as connection:
-        rows = connection.execute(sa.select(schema.accounts).order_by(sa.func.lower(schema.accounts.c.name))).mappings().all()
-    return [account_of(row) for row in rows]
+        rows = connection.execute(sa.select(schema.accounts)).mappings().all()
+    return [account_of(row) for row in sorted(rows, key=lambda row: name_key(row["name"]))]
 
 
 def change_role(store: Store, actor: Actor, id_: str, role: Role) -> Account:

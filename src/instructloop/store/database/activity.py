@@ -108,24 +108,25 @@ def lease_ages(store: Store, actor: Account, hours: tuple[float, ...]) -> list[i
 
 
 def funnel(store: Store, actor: Account) -> list[Stage]:
-    """How many prompts come how far: stored, not erased, may train, given out as tasks, labeled, frozen for training."""
+    """How many prompts come how far: stored, not erased, may train, given out as tasks, labeled, their labels frozen for training.
+
+    Each stage counts those of the stage before that come further. Imports bring labels without a task.
+    """
     require(actor, READING, "see everybody's data")
-    prompts, tasks, labels, frozen = schema.prompts, schema.tasks, schema.labels, schema.snapshot_rows
-    live = prompts.c.erased_at.is_(None)
-    training = sa.and_(live, prompts.c.may_train)
+    prompts, tasks, labels, snapshots, frozen = schema.prompts, schema.tasks, schema.labels, schema.snapshots, schema.snapshot_rows
+    labeled = sa.exists().where(labels.c.prompt_id == prompts.c.id, labels.c.kind != "prompt")
     conditions = {
         "stored": sa.true(),
-        "kept": live,
-        "may_train": training,
-        "given": sa.and_(training, sa.exists().where(tasks.c.prompt_id == prompts.c.id)),
-        "labeled": sa.and_(training, sa.exists().where(labels.c.prompt_id == prompts.c.id, labels.c.kind != "prompt")),
-        "frozen": sa.and_(training, sa.exists().where(frozen.c.prompt_id == prompts.c.id)),
+        "kept": prompts.c.erased_at.is_(None),
+        "may_train": prompts.c.may_train,
+        "given": sa.or_(labeled, sa.exists().where(tasks.c.prompt_id == prompts.c.id)),
+        "labeled": labeled,
+        "frozen": sa.exists().where(frozen.c.prompt_id == prompts.c.id, frozen.c.snapshot_id == snapshots.c.id, snapshots.c.record != "Prompt"),
     }
+    query = sa.select(sa.func.count()).select_from(prompts)
     with store.reading() as connection:
-        return [
-            Stage(name=name, prompts=connection.execute(sa.select(sa.func.count()).select_from(prompts).where(condition)).scalar_one())
-            for name, condition in conditions.items()
-        ]
+        counts = [connection.execute(query := query.where(condition)).scalar_one() for condition in conditions.values()]
+    return [Stage(name=name, prompts=count) for name, count in zip(conditions, counts, strict=True)]
 
 
 def first_label_at(store: Store, actor: Account) -> datetime | None:

@@ -21,6 +21,8 @@ from instructloop.store.database.opening import Store, make_engine
 from instructloop.store.durable import sync
 
 MAGIC = b"SQLite format 3\0"
+UNFINISHED = ("-wal", "-journal")
+"""What SQLite may leave beside a store whose process was killed. It would write the leavings of one store into another of the same name."""
 
 
 def backup(store: Store, file: Path, *, actor: Actor = None) -> Path:
@@ -54,13 +56,12 @@ def restore(file: Path, place: str | Path) -> None:
     engine = make_engine(place)
     is_file = engine.dialect.name == "sqlite"
     target = Path(engine.url.database or "")
-    if is_file and target.exists():
-        engine.dispose()
-        raise StoreError(f"{target} exists", expected="a new place: nothing is overwritten", remedy="name another, or move it away")
+    if is_file:
+        _require_nothing_at(target)
     with tempfile.TemporaryDirectory(dir=target.parent if is_file else None, prefix=".restoring.") as folder:
         copy = Path(folder) / "store.db"
         _make_private(copy)
-        with closing(sqlite3.connect(f"file:{file.absolute()}?mode=ro", uri=True)) as source:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source:
             _copy_pages(source, copy)
         copied = make_engine(copy)
         try:
@@ -72,6 +73,18 @@ def restore(file: Path, place: str | Path) -> None:
             engine.dispose()
         if is_file:
             _put_in_place(copy, target)
+
+
+def _require_nothing_at(target: Path) -> None:
+    remains = [Path(f"{target}{ending}") for ending in UNFINISHED]
+    if target.exists():
+        raise StoreError(f"{target} exists", expected="a new place: nothing is overwritten", remedy="name another, or move it away")
+    if left := [file for file in remains if file.exists()]:
+        raise StoreError(
+            f"{left[0]} exists: the last work of a store that was here",
+            expected="a place where no store was",
+            remedy=f"name another, or move it to where {target.name} went, under that name",
+        )
 
 
 def _fill(copied: sa.Engine, engine: sa.Engine) -> None:
@@ -113,7 +126,7 @@ def _require_backup(file: Path) -> None:
         if opened.read(len(MAGIC)) != MAGIC:
             raise StoreError(f"{file} is no backup", expected="a SQLite file", remedy=remedy)
     try:
-        with closing(sqlite3.connect(f"file:{file.absolute()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:

@@ -80,21 +80,23 @@ def _erase_one(connection: sa.Connection, now: datetime, actor: Actor, prompt_id
 
 
 def _scrub_work(connection: sa.Connection, prompt_id: str) -> None:
-    """Everything that people wrote about the prompt, and, if a labeler wrote the prompt, what they wrote it in."""
-    labels, submissions, leases, drafts = schema.labels, schema.submissions, schema.leases, schema.drafts
+    """Everything that people wrote about the prompt, and, if a labeler wrote the prompt, what they wrote it in; what leads wrote too."""
+    labels, submissions, leases, drafts, checks = schema.labels, schema.submissions, schema.leases, schema.drafts, schema.spot_checks
     tasks = sa.select(schema.tasks.c.id).where(schema.tasks.c.prompt_id == prompt_id)
     written_in = sa.select(labels.c.submission_id).where(labels.c.prompt_id == prompt_id, labels.c.submission_id.is_not(None))
     worked = sa.or_(submissions.c.task_id.in_(tasks), submissions.c.id.in_(written_in))
     leased = sa.or_(leases.c.task_id.in_(tasks), leases.c.id.in_(sa.select(submissions.c.lease_id).where(worked)))
-    _scrub(connection, drafts, drafts.c.lease_id.in_(sa.select(leases.c.id).where(leased)), drafts.c.lease_id)
-    _scrub(connection, submissions, worked, submissions.c.id)
-    _scrub(connection, labels, labels.c.prompt_id == prompt_id, labels.c.id)
+    _scrub(connection, drafts.c.body, drafts.c.lease_id.in_(sa.select(leases.c.id).where(leased)), drafts.c.lease_id)
+    _scrub(connection, submissions.c.body, worked, submissions.c.id)
+    _scrub(connection, labels.c.body, labels.c.prompt_id == prompt_id, labels.c.id)
+    _scrub(connection, schema.tasks.c.gold, sa.and_(schema.tasks.c.prompt_id == prompt_id, schema.tasks.c.is_gold), schema.tasks.c.id)
     connection.execute(sa.update(leases).where(leased).values(reason=None))
+    connection.execute(sa.update(checks).where(checks.c.submission_id.in_(sa.select(submissions.c.id).where(worked))).values(note=""))
 
 
-def _scrub(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool], key: sa.Column[Any]) -> None:
-    for row in connection.execute(sa.select(key, table.c.body).where(which)).all():
-        connection.execute(sa.update(table).where(key == row[0]).values(body=scrubbed(row[1])))
+def _scrub(connection: sa.Connection, words: sa.Column[Any], which: sa.ColumnElement[bool], key: sa.Column[Any]) -> None:
+    for row in connection.execute(sa.select(key, words).where(which)).all():
+        connection.execute(sa.update(words.table).where(key == row[0]).values({words: scrubbed(row[1])}))
 
 
 def _forget_the_log(store: Store) -> None:

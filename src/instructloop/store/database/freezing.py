@@ -52,7 +52,7 @@ def freeze_from_store(store: Store, actor: Actor, data: DataSet, folder: Path, *
             rows.append({"prompt_id": prompt.id, "user_id": prompt.user_id, "label_id": one.label_id or ""})
     if not splits:
         raise DataError(f"the store holds no {data} that may train", expected="one or more", remedy="collect some, or ask for consent")
-    snapshot = freeze(folder, splits, query=query, source_of=_source_of)
+    snapshot = freeze(folder, splits, query=query, source_of=source_of)
     with store.writing() as connection:
         _remember(connection, store.now(), actor, snapshot, folder, rows)
     return snapshot
@@ -61,7 +61,8 @@ def freeze_from_store(store: Store, actor: Actor, data: DataSet, folder: Path, *
 def register_snapshot(store: Store, actor: Actor, folder: Path, *, redacts: str | None = None) -> Snapshot:
     """Remember a snapshot that was frozen elsewhere, by curation for instance, and whose prompts are inside.
 
-    Nothing happens for one that is known. Raises `DataError` if the folder is no snapshot or was altered.
+    One that `redacts` another was made of the same labels, but for those of the prompts that are gone. Nothing happens for one that is
+    known. Raises `DataError` if the folder is no snapshot or was altered.
     """
     if actor is not None:
         require(actor, READING, "register snapshots")
@@ -69,9 +70,14 @@ def register_snapshot(store: Store, actor: Actor, folder: Path, *, redacts: str 
     with store.reading() as connection:
         if _is_known(connection, snapshot):
             return snapshot
+        made_of = _labels_in(connection, redacts)
     records = (record for split in snapshot.counts for record in read_split(folder, split, RECORDS[snapshot.record]))
     seen = dict(person for record in records for person in people_in(record))
-    rows: list[Body] = [{"prompt_id": prompt_id, "user_id": user_id, "label_id": ""} for prompt_id, user_id in seen.items()]
+    rows: list[Body] = [
+        {"prompt_id": prompt_id, "user_id": user_id, "label_id": label_id}
+        for prompt_id, user_id in seen.items()
+        for label_id in made_of.get(prompt_id, ("",))
+    ]
     with store.writing() as connection:
         _remember(connection, store.now(), actor, snapshot, folder, rows, redacts=redacts)
     return snapshot
@@ -80,6 +86,14 @@ def register_snapshot(store: Store, actor: Actor, folder: Path, *, redacts: str 
 def prompt_of(record: Record) -> Prompt:
     """The prompt that a record is, or is about."""
     return record if isinstance(record, Prompt) else getattr(record, "prompt")  # noqa: B009 (every other record of a store has one)
+
+
+def source_of(record: Record) -> str:
+    """Labelers or customers, as in the paper's Table 6; imports under the name of what they came from."""
+    prompt = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
+    if not isinstance(prompt, Prompt):
+        return "labeler"
+    return prompt.provenance.origin or {"playground": "customer"}.get(prompt.source, prompt.source)
 
 
 def people_in(record: Record) -> list[tuple[str, str]]:
@@ -110,13 +124,13 @@ def _is_known(connection: sa.Connection, snapshot: Snapshot) -> bool:
     return connection.execute(sa.select(schema.snapshots.c.id).where(schema.snapshots.c.id == snapshot.id)).first() is not None
 
 
+def _labels_in(connection: sa.Connection, snapshot_id: str | None) -> dict[str, list[str]]:
+    """Prompt -> the labels of it that a snapshot was made of."""
+    rows, found = schema.snapshot_rows, dict[str, list[str]]()
+    for prompt_id, label_id in connection.execute(sa.select(rows.c.prompt_id, rows.c.label_id).where(rows.c.snapshot_id == snapshot_id)):
+        found.setdefault(prompt_id, []).append(label_id)
+    return found
+
+
 def _prompts_by_id(store: Store, actor: Actor) -> dict[str, Prompt]:
     return {one.record.id: one.record for one in labels.training_prompts(store, actor)}
-
-
-def _source_of(record: Record) -> str:
-    """Labelers or customers, as in the paper's Table 6; imports under the name of what they came from."""
-    prompt = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
-    if not isinstance(prompt, Prompt):
-        return "labeler"
-    return prompt.provenance.origin or {"playground": "customer"}.get(prompt.source, prompt.source)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from instructloop.store.database import schema
-from instructloop.store.database.labels import is_current
+from instructloop.store.database.labels import is_by_held_out, is_current
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import READING, Account, require
 
@@ -84,7 +84,7 @@ def labels_by_source(store: Store, actor: Account) -> Iterator[tuple[str, str, i
     require(actor, READING, "read everybody's labels")
     labels, prompts, accounts = schema.labels, schema.prompts, schema.accounts
     held_out = sa.exists().where(accounts.c.id == labels.c.labeler_id, accounts.c.held_out)
-    training = prompts.c.may_train, prompts.c.erased_at.is_(None)
+    training = prompts.c.may_train, prompts.c.erased_at.is_(None), ~is_by_held_out()
     labeled = (
         sa.select(labels.c.kind, prompts.c.source, sa.func.count(sa.distinct(labels.c.prompt_id)))
         .join_from(labels, prompts)

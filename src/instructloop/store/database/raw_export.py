@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from instructloop.errors import DataError, first_line
 from instructloop.store.database.audit import Actor, write_audit
@@ -84,7 +85,7 @@ def import_store(store: Store, actor: Actor, folder: Path) -> dict[str, int]:
                 expected=f"version {ours!r}",
                 remedy="open the store that it came from with this release, and export it again",
             )
-        new = {table.name: insert_rows(connection, table, _missing(connection, table, _read(files[table.name], table))) for table in TABLES}
+        new = {table.name: _add(connection, table, _read(files[table.name], table)) for table in TABLES}
         write_audit(connection, store.now(), actor, "import", ("store", ""), {"folder": str(folder), "rows": sum(new.values())})
     return new
 
@@ -150,6 +151,18 @@ def _flat(table: sa.Table, rows: Iterable[Row]) -> Iterator[Row]:
 def _columns(table: sa.Table) -> dict[str, str]:
     kinds: dict[type[Any], str] = {sa.Integer: "int64", sa.Float: "double", sa.Boolean: "bool"}
     return {column.name: kinds.get(type(column.type), "string") for column in table.c if column.name not in SECRET_COLUMNS}
+
+
+def _add(connection: sa.Connection, table: sa.Table, rows: Iterable[Row]) -> int:
+    """Add the rows that are not there; raises `DataError` for one that has what another row, of another id, has alone: a name, for instance."""
+    try:
+        return insert_rows(connection, table, _missing(connection, table, rows))
+    except IntegrityError as error:
+        raise DataError(
+            f"a row of {table.name} cannot stand beside one that is here: {first_line(error.orig or error)}",
+            expected="an export of this store, or rows that it lacks",
+            remedy="import it into a new store, before anybody has an account there",
+        ) from error
 
 
 def _missing(connection: sa.Connection, table: sa.Table, rows: Iterable[Row]) -> Iterator[Row]:

@@ -13,11 +13,11 @@ from instructloop.errors import DataError
 from instructloop.records import RECORDS, Record, RunManifest
 from instructloop.store.database import schema
 from instructloop.store.database.audit import Actor, write_audit
-from instructloop.store.database.freezing import people_in, register_snapshot
+from instructloop.store.database.freezing import people_in, register_snapshot, source_of
 from instructloop.store.database.lineage import NO_MODEL, Places, is_checkpoint, is_of, read_run_manifest
 from instructloop.store.database.opening import Store
 from instructloop.store.database.roles import require
-from instructloop.store.snapshots import freeze, open_snapshot, origin_of, read_split
+from instructloop.store.snapshots import freeze, open_snapshot, read_split
 
 REDACTED = "redacted"
 SAMPLES = "samples.jsonl"
@@ -68,7 +68,7 @@ def _redact(store: Store, actor: Actor, folder: Path, gone: frozenset[str], plac
     kept = {split: [record for record in _records(folder, split, old.record) if not _holds(record, gone)] for split in old.counts}
     left = {split: records for split, records in kept.items() if records}
     new_folder = _beside(folder)
-    new = freeze(new_folder, left, query=f"redaction of {old.id}: {old.query}", source_of=origin_of) if left else None
+    new = freeze(new_folder, left, query=f"redaction of {old.id}: {old.query}", source_of=source_of) if left else None
     if new is not None:
         register_snapshot(store, actor, new_folder, redacts=old.id)
     with store.writing() as connection:

@@ -166,16 +166,18 @@ def demonstration_to_rate(store: Store, actor: Account, queue_id: str) -> Writte
 
 
 def rate_demonstration(store: Store, actor: Account, submission_id: str, likert: int) -> None:
-    """What a researcher thinks of a demonstration, 1 to 7, once. Raises `NotFound`, `DataError`, and `Conflict` for a second time."""
+    """What a researcher thinks of a demonstration, 1 to 7, once.
+
+    Raises `NotFound` for what is no demonstration of somebody else's, `DataError`, and `Conflict` for a second time.
+    """
     require(actor, READING, "rate demonstrations")
     if not 1 <= likert <= 7:
         raise DataError(f"the rating is {likert}", expected="1 (worst) to 7 (best)", remedy="correct it")
-    submissions, ratings = schema.submissions, schema.demonstration_ratings
+    submissions, tasks, ratings = schema.submissions, schema.tasks, schema.demonstration_ratings
+    others = submissions.c.id == checked(submission_id, "the id", most=MOST_NAME), submissions.c.account_id != actor.id
+    query = sa.select(submissions.c.id).join(tasks, tasks.c.id == submissions.c.task_id).join(schema.queues).where(*others)
     with store.writing() as connection:
-        if (
-            connection.execute(sa.select(submissions.c.id).where(submissions.c.id == checked(submission_id, "the id", most=MOST_NAME))).first()
-            is None
-        ):
+        if connection.execute(query.where(schema.queues.c.kind == "demonstration")).first() is None:
             raise NotFound(f"there is no submission {submission_id!r}", expected="a demonstration", remedy="take the next one")
         mine = ratings.c.submission_id == submission_id, ratings.c.account_id == actor.id
         one_at_a_time(connection, "rating", submission_id, actor.id)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from instructloop.errors import NotFound, NotSignedIn
 from instructloop.store.database import schema
-from instructloop.store.database.accounts import ADMINISTRATOR
+from instructloop.store.database.accounts import ADMINISTRATOR, find_name
 from instructloop.store.database.audit import write_audit
 from instructloop.store.database.opening import Store, new_id
 from instructloop.store.database.roles import Account, account_of, require_self
@@ -35,9 +35,8 @@ def sign_in(store: Store, name: str, password: str, *, client: str = "") -> tupl
 
     Raises `NotSignedIn`, with the same words for a name nobody has, a wrong password and a disabled account.
     """
-    accounts = schema.accounts
     with store.reading() as connection:
-        row = connection.execute(sa.select(accounts).where(sa.func.lower(accounts.c.name) == name.strip().lower())).mappings().first()
+        row = find_name(connection, name)
     fits = password_fits(row["password_hash"] if row else None, password)
     if row is None or not fits or row["disabled_at"] is not None:
         raise NotSignedIn("name or password is wrong", expected="those of an account", remedy="type them again, or ask for an invitation")

@@ -1,6 +1,7 @@
 """What the store takes for text: whole characters, no NUL (PostgreSQL knows none), and not without end."""
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -35,6 +36,14 @@ def checked_name(text: str, what: str) -> str:
     if not text.isprintable():
         raise DataError(f"{what} is {text!r}", expected="one line of printable characters", remedy="correct it")
     return text
+
+
+def name_key(name: str) -> str:
+    """The same for names that differ in the case of their letters only, or in how their accents are written.
+
+    Unicode's canonical caseless matching. Databases are not asked: SQLite knows the case of English letters alone, PostgreSQL that of its locale.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name.strip()).casefold())
 
 
 def checked_json(value: Any, what: str, *, most: int = 10 * MOST_CHARACTERS) -> Any:

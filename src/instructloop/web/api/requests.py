@@ -51,7 +51,7 @@ class Generation(Strict):
     @property
     def names_length(self) -> bool:
         """Whether the client says how long the answer may be; a length of ours gives way to what the context has room for."""
-        return not {"max_tokens", "max_completion_tokens"}.isdisjoint(self.model_fields_set)
+        return any(getattr(self, name, None) is not None for name in ("max_tokens", "max_completion_tokens"))
 
     @property
     def alternatives(self) -> int | None:

@@ -72,11 +72,22 @@ async def complete(request: Request, body: CompletionCreate, key: Key) -> Respon
 @router.post("/chat/completions", response_model=answers.ChatCompletion, responses={200: {"content": STREAM}}, tags=["answers"])
 async def chat(request: Request, body: ChatCreate, key: Key) -> Response:
     """The assistant's next turn in a conversation."""
+    _check_together(body)
     name, length = ("max_completion_tokens", body.max_completion_tokens) if body.max_completion_tokens else ("max_tokens", body.max_tokens)
     sampling = sampling_of(site_of(request), temperature=body.temperature, top_p=body.top_p, max_tokens=length or LONG, param=name)
     turns = _turns(body)
     asked = Asked(prompts=(conversation_text(turns),), messages=turns, sampling=sampling, body=body, key=key)
     return await respond(request, asked, ChatShape(model=body.model, with_logprobs=bool(body.logprobs)))
+
+
+def _check_together(body: ChatCreate) -> None:
+    """Refuse what would be ignored beside, or without, another parameter: no schema can say so."""
+    if body.top_logprobs is not None and not body.logprobs:
+        raise Refusal(400, "invalid_value", param="top_logprobs", problem="is only allowed with 'logprobs': true")
+    if body.max_tokens is not None and body.max_completion_tokens is not None:
+        raise Refusal(
+            400, "invalid_value", param="max_tokens", problem="is the older name of 'max_completion_tokens'; only one of the two is allowed"
+        )
 
 
 def _turns(body: ChatCreate) -> tuple[Turn, ...]:

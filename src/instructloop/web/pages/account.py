@@ -1,16 +1,18 @@
 """One's own account: password, sessions, API keys."""
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from instructloop.errors import NotSignedIn
+from instructloop.errors import NotSignedIn, UserError
 from instructloop.store.database.accounts import change_password
 from instructloop.store.database.api_keys import create_key, list_keys, revoke_key
 from instructloop.store.database.sessions import list_sessions, revoke_session, start_session
 from instructloop.web.browsers import browser_name
 from instructloop.web.consent import consent_given
+from instructloop.web.refusals import Refusal
 from instructloop.web.rendering import page
 from instructloop.web.site import site_of
 from instructloop.web.texts import text
@@ -29,14 +31,20 @@ def account_page(request: Request, here: Here) -> Response:
 def new_password(
     request: Request, here: Here, old: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "", repeat: Annotated[str, Form()] = ""
 ) -> Response:
-    """Change the password; every session ends, and this browser gets a new one."""
-    store = site_of(request).store
+    """Change the password; every session ends, and this browser gets a new one. Guesses at the old one are limited as at the door."""
+    store, failures, me = site_of(request).store, site_of(request).failures, f"account {here.account.id}"
     if password != repeat:
         return _page(request, here, problem=text("fields.password_mismatch"))
+    if wait := failures.take(me):
+        raise Refusal(429, "wait", retry_after=wait, seconds=math.ceil(wait))
     try:
         change_password(store, here.account, old=old, new=password)
     except NotSignedIn:
         return _page(request, here, problem=text("account.password_wrong"))
+    except UserError:  # what is wrong with the new one is no guess at the old
+        failures.give_back(me)
+        raise
+    failures.give_back(me)
     token, session = start_session(store, here.account, client=here.client)
     site_of(request).notes.leave(session.id, good=text("account.password_changed"))
     response = see_other("/account")

@@ -10,6 +10,7 @@ from instructloop.errors import Conflict, DataError, NotSignedIn
 from instructloop.store.database.invitations import Invitation, accept_invitation, open_invitation
 from instructloop.store.database.roles import Account
 from instructloop.store.database.sessions import sign_in, sign_out, start_session
+from instructloop.store.database.texts import name_key
 from instructloop.web.refusals import Refusal
 from instructloop.web.rendering import THEMES, page
 from instructloop.web.site import site_of
@@ -111,7 +112,7 @@ class _Attempt:
     """One try at a password, counted as a failure before it is looked at, so that many at once cannot slip through together."""
 
     def __init__(self, request: Request, name: str) -> None:
-        site, name, address = site_of(request), name.strip().lower()[:200], request.client.host if request.client else ""
+        site, name, address = site_of(request), name_key(name)[:200], request.client.host if request.client else ""
         self._limits = ((site.failures, f"{address} {name}"), (site.failures_by_address, address), (site.failures_by_name, name))
 
     def count(self) -> None:
