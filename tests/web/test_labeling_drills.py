@@ -11,10 +11,12 @@ import pytest
 
 from browser import chromium
 from instructloop.store.database.drafts import read_draft
-from instructloop.store.database.leases import free, held_leases, list_leases
+from instructloop.store.database.leases import free, held_leases, lease_next, list_leases
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.queues import Queue
 from instructloop.store.database.sessions import list_sessions, revoke_session
+from instructloop.store.database.submissions import submit
+from store_world import ranking_body
 from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, until, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
 from web.scripted import PASSWORD, Stage, served, stage
@@ -150,6 +152,33 @@ def test_a_session_that_ends_is_begun_again_in_place(place: tuple[Stage, str], b
         page.keyboard.press("Enter")
         page.wait_for_selector(FINISHED)
     assert [submission.body["text"] for submission in submissions(site)] == ["Before. After.", "Sent without a session."]
+
+
+def test_a_lead_revises_what_somebody_said_and_both_are_kept(place: tuple[Stage, str], browser: Any) -> None:
+    site, url = place
+    queue = queue_of(site, "ranking")
+    judged(site, queue, 1)
+    lease = lease_next(site.store, site.people["labeler"], queue.id)
+    assert lease is not None
+    first = submit(site.store, site.people["labeler"], lease.id, ranking_body(lease.shown), key="1")
+    with opened(browser) as page:
+        log_in(page, url, "lead")
+        page.goto(f"{url}/admin/tasks/{first.task_id}")
+        page.click("a:text-is('Revise')")
+        page.wait_for_selector("text=This is what labeler said.")
+
+        page.click(".step:nth-child(1)")
+        press(page, "1")
+        saved(page)
+        page.click(".step:last-child")
+        press(page, "Control+Enter")
+        page.wait_for_url(f"**/admin/tasks/{first.task_id}")
+    (old,), (new,) = submissions(site), submissions(site, "lead")
+    assert (old.id, new.revises) == (first.id, first.id)
+    changed = {answer for answer, rating in new.body["ratings"].items() if rating != old.body["ratings"][answer]}
+    assert changed == {lease.shown[0]}
+    assert new.body["ratings"][lease.shown[0]]["likert"] == 1
+    assert new.body["groups"] == old.body["groups"]
 
 
 @pytest.mark.parametrize("choice", ["mine", "theirs"])

@@ -19,7 +19,7 @@ from instructloop.store.database.labels import (
 from instructloop.store.database.leases import Lease, release
 from instructloop.store.database.submissions import Work, list_submissions, read_submission, revise, save_revision_draft, submit
 from instructloop.store.database.tasks import NewTask, add_answer_sets, add_tasks, list_tasks
-from instructloop.store.database.views import view_task
+from instructloop.store.database.views import view_submitted, view_task
 from store.database.filled import take
 from store_world import World, answer_set, ranking_body
 
@@ -110,9 +110,13 @@ def test_a_revision_is_drafted_until_somebody_revises(world: World) -> None:
     with pytest.raises(StaleDraft):
         save_revision_draft(world.store, world.labeler, first.id, {"step": 2}, version=0)
     assert view_task(world.store, world.labeler, lease.id).draft == draft
-    for somebody in (world.person("labeler", "other"), world.lead):
+    for role in ("labeler", "researcher"):
+        somebody = world.person(role, f"another {role}")
         with pytest.raises(NotFound):
             save_revision_draft(world.store, somebody, first.id, {}, version=1)
+        with pytest.raises(NotFound):
+            view_submitted(world.store, somebody, first)
+    assert view_submitted(world.store, world.lead, first) == view_task(world.store, world.labeler, lease.id)
     world.clock.move(seconds=61)
     with pytest.raises(AccessDenied):
         save_revision_draft(world.store, world.labeler, first.id, {"step": 2}, version=1)

@@ -113,16 +113,14 @@ def revise(store: Store, actor: Account, submission_id: str, body: Any, *, key: 
 
 
 def save_revision_draft(store: Store, actor: Account, submission_id: str, body: Any, *, version: int) -> Draft:
-    """Keep what was typed of a revision of one's own submission, as `save_draft` does of an answer; it ends when somebody revises.
+    """Keep what was typed of a revision, as `save_draft` does of an answer: one draft, whoever revises; it ends when somebody has.
 
     Raises `StaleDraft` with the stored draft, and what `revise` raises for what must not be revised.
     """
     checked_json(body, "the draft")
     with store.writing() as connection:
         old, now = _find(connection, submission_id), store.now()
-        if old.account_id != actor.id:
-            raise _absent(submission_id)
-        lease = find_lease(connection, actor, old.lease_id)
+        lease = find_lease(connection, None, old.lease_id)
         _require_revising(connection, actor, old, _task(connection, lease), now)
         return write_draft(connection, now, lease.id, body, version=version)
 

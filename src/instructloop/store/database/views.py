@@ -16,7 +16,8 @@ from instructloop.store.database.kinds import Kind
 from instructloop.store.database.labeling import task_of
 from instructloop.store.database.leases import Lease, find_lease
 from instructloop.store.database.opening import Store
-from instructloop.store.database.roles import Account
+from instructloop.store.database.roles import LEADING, Account
+from instructloop.store.database.submissions import Submission
 
 _SHOWN_PROMPT = sa.select(sa.func.coalesce(schema.prompts.c.curated_text, schema.prompts.c.text)).where(
     schema.prompts.c.id == sa.bindparam("this_prompt")
@@ -48,15 +49,24 @@ class TaskView:
 def view_task(store: Store, actor: Account, lease_id: str) -> TaskView:
     """The task of one's own lease. Raises `NotFound` for somebody else's, and for a prompt that its author has erased."""
     with store.reading() as connection:
-        lease = find_lease(connection, actor, lease_id, lock=False)
-        task = task_of(connection, lease.task_id, lease.purpose)
-        if task.erased:
-            raise NotFound("the author of this prompt has erased it", expected="a prompt that is there", remedy="take the next task")
-        return TaskView(
-            lease_id=lease.id, queue_id=task.queue_id, kind=task.kind, mode=task.mode, prompt=_prompt(connection, task.prompt_id),
-            prompt_kind=task.prompt_kind, answers=_answers(connection, task.prompt_id, lease), about=task.about, guide_id=lease.guide_id,
-            draft=find_draft(connection, lease.id), expires_at=lease.expires_at,
-        )  # fmt: skip
+        return _viewed(connection, find_lease(connection, actor, lease_id, lock=False))
+
+
+def view_submitted(store: Store, actor: Account, submission: Submission) -> TaskView:
+    """The task of a submission as its author saw it: for the author and for leads, who may revise it. Raises as `view_task` does."""
+    with store.reading() as connection:
+        return _viewed(connection, find_lease(connection, None if actor.role in LEADING else actor, submission.lease_id, lock=False))
+
+
+def _viewed(connection: sa.Connection, lease: Lease) -> TaskView:
+    task = task_of(connection, lease.task_id, lease.purpose)
+    if task.erased:
+        raise NotFound("the author of this prompt has erased it", expected="a prompt that is there", remedy="take the next task")
+    return TaskView(
+        lease_id=lease.id, queue_id=task.queue_id, kind=task.kind, mode=task.mode, prompt=_prompt(connection, task.prompt_id),
+        prompt_kind=task.prompt_kind, answers=_answers(connection, task.prompt_id, lease), about=task.about, guide_id=lease.guide_id,
+        draft=find_draft(connection, lease.id), expires_at=lease.expires_at,
+    )  # fmt: skip
 
 
 def _prompt(connection: sa.Connection, prompt_id: str | None) -> str | None:

@@ -8,16 +8,16 @@ from fastapi.responses import Response
 from pydantic import AwareDatetime
 
 from instructloop.errors import Conflict
+from instructloop.store.database.accounts import account_by_id
 from instructloop.store.database.kinds import SKIP_REASONS
 from instructloop.store.database.leases import lease_next
 from instructloop.store.database.own_work import own_queues, own_work
 from instructloop.store.database.queues import Guide, GuideUnread, Queue, acknowledge_guide, read_guide, read_queue
 from instructloop.store.database.screening import self_assessment
 from instructloop.store.database.submissions import read_submission
-from instructloop.store.database.views import view_task
+from instructloop.store.database.views import view_submitted
 from instructloop.web.blind import to_letters
 from instructloop.web.guide_text import blocks
-from instructloop.web.pages.labeling_calls import shown_in
 from instructloop.web.rendering import page
 from instructloop.web.site import site_of
 from instructloop.web.tasks import shown_task, task_json
@@ -72,23 +72,29 @@ def acknowledge(request: Request, id: str, guide: str, me: Person) -> Response:
 
 @router.get("/submissions/{id}")
 def revise_page(request: Request, id: str, me: Person) -> Response:
-    """One's own answer, to be looked at and revised."""
-    site = site_of(request)
-    shown = shown_in(site, me, id)
-    submission = read_submission(site.store, me, id)
-    task = view_task(site.store, me, submission.lease_id)
-    queue = read_queue(site.store, me, task.queue_id)
-    revising = {"id": id, "body": to_letters(dict(submission.body), shown)}
-    return _work(request, queue, shown_task(task), revising=revising)
+    """One's own answer, to be looked at and revised; for leads anybody's."""
+    store = site_of(request).store
+    submission = read_submission(store, me, id)
+    task = view_submitted(store, me, submission)
+    own = submission.account_id == me.id
+    revising = {
+        "id": id, "body": to_letters(dict(submission.body), [answer for answer, _ in task.answers]),
+        "back": "/labeling/own" if own else f"/admin/tasks/{submission.task_id}",
+    }  # fmt: skip
+    author = None if own else account_by_id(store, submission.account_id).name
+    return _work(request, read_queue(store, me, task.queue_id), shown_task(task), revising=revising, author=author)
 
 
-def _work(request: Request, queue: Queue, task: dict[str, Any] | None, *, revising: dict[str, Any] | None = None) -> Response:
+def _work(
+    request: Request, queue: Queue, task: dict[str, Any] | None, *, revising: dict[str, Any] | None = None, author: str | None = None
+) -> Response:
     guide = _guide(request, queue)
     return page(
         request,
         "labeling_work.html",
         queue=queue,
         first=json.dumps({"task": task, "revising": revising}),
+        author=author,
         skip_reasons=SKIP_REASONS,
         guide=guide,
         blocks=blocks(guide.text) if guide else [],

@@ -12,7 +12,7 @@ from instructloop.store.database.drafts import Draft, StaleDraft, save_draft
 from instructloop.store.database.kinds import skip_reason
 from instructloop.store.database.queues import GuideUnread
 from instructloop.store.database.submissions import Submission, Work, read_submission, revise, save_revision_draft, submit
-from instructloop.store.database.views import view_task
+from instructloop.store.database.views import view_submitted, view_task
 from instructloop.web.blind import to_ids
 from instructloop.web.refusals import Refusal
 from instructloop.web.site import Site, site_of
@@ -123,17 +123,14 @@ def keep_revision_draft(request: Request, id: str, given: Drafted, me: Person, i
 
 @router.post("/submissions/{id}/revision")
 def revise_answer(request: Request, id: str, given: Submitted, me: Person, key: Key) -> Response:
-    """Another answer in place of one's own; the old one is kept."""
+    """Another answer in place of one's own, or, for leads, of anybody's; the old one is kept."""
     site = site_of(request)
     return _kept(revise(site.store, me, id, to_ids(given.body, shown_in(site, me, id)), key=key, work=_work(given)))
 
 
 def shown_in(site: Site, me: Person, submission_id: str) -> list[str]:
-    """The answers in the order of somebody's own submission; `Refusal` 404 for another's."""
-    submission = read_submission(site.store, me, submission_id)
-    if submission.account_id != me.id:
-        raise Refusal(404, "not_found")
-    return [answer for answer, _ in view_task(site.store, me, submission.lease_id).answers]
+    """The answers in the order in which a submission's author saw them; `NotFound` for whoever may not revise it."""
+    return [answer for answer, _ in view_submitted(site.store, me, read_submission(site.store, me, submission_id)).answers]
 
 
 def _drafted(if_match: str, save: Callable[[int], Draft]) -> Response:

@@ -222,7 +222,7 @@ export class Bench {
 
   async #submitted() {
     forget(this.keeper.kept);
-    if (this.revising) return location.assign("/labeling/own");
+    if (this.revising) return location.assign(this.revising.back);
     await this.#next(this.texts.said_submitted);
   }
 
