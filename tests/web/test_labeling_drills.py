@@ -10,16 +10,12 @@ from typing import Any
 import pytest
 
 from browser import chromium
-from instructloop.store.database.drafts import read_draft
-from instructloop.store.database.leases import free, held_leases, lease_next, list_leases
+from instructloop.store.database.leases import free, held_leases, list_leases
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.queues import Queue
-from instructloop.store.database.sessions import list_sessions, revoke_session
-from instructloop.store.database.submissions import submit
-from store_world import ranking_body
 from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, until, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
-from web.scripted import PASSWORD, Stage, served, stage
+from web.scripted import Stage, served, stage
 from web.site_process import free_port, serving
 
 FINISHED = "#none:not([hidden])"
@@ -85,100 +81,6 @@ def test_a_draft_is_saved_and_there_for_another_browser(place: tuple[Stage, str]
         assert page.get_attribute(".step:nth-child(2)", "aria-current") == "step"
         assert page.input_value("#of-B-note") == "Half a th"
         assert page.is_checked(".scale [value='3']")
-
-
-def test_a_revision_is_drafted_as_an_answer_is(place: tuple[Stage, str], browser: Any) -> None:
-    site, url = place
-    queue = writing(site)
-    with opened(browser) as page:
-        log_in(page, url)
-        work_at(page, url, queue)
-        page.fill("#once-text", "The first answer.")
-        press(page, "Control+Enter")
-        page.wait_for_selector(FINISHED)
-        (first,) = submissions(site)
-        page.goto(f"{url}/labeling/submissions/{first.id}")
-        page.wait_for_selector("#once-text")
-        page.fill("#once-text", "The first answer, and half of a")
-        saved(page)
-    assert read_draft(site.store, site.people["labeler"], first.lease_id).body["answer"]["text"] == "The first answer, and half of a"
-    with opened(browser, may_fail=True) as page, opened(browser) as elsewhere:
-        for one in (page, elsewhere):
-            log_in(one, url)
-            one.goto(f"{url}/labeling/submissions/{first.id}")
-            one.wait_for_selector("#once-text")
-            assert one.input_value("#once-text") == "The first answer, and half of a"
-        elsewhere.fill("#once-text", "The second answer.")
-        saved(elsewhere)
-        page.fill("#once-text", "Something else.")
-        page.wait_for_selector("#conflict[open]")
-        page.click("#conflict [value=theirs]")
-        saved(page)
-        press(page, "Control+Enter")
-        page.wait_for_url("**/labeling/own")
-    assert [submission.body["text"] for submission in submissions(site)] == ["The first answer.", "The second answer."]
-    assert read_draft(site.store, site.people["labeler"], first.lease_id) is None
-
-
-def test_a_session_that_ends_is_begun_again_in_place(place: tuple[Stage, str], browser: Any) -> None:
-    site, url = place
-    queue, me = writing(site, 2), site.people["labeler"]
-    with opened(browser, may_fail=True) as page:
-        log_in(page, url)
-        work_at(page, url, queue)
-        page.fill("#once-text", "Before.")
-        saved(page)
-        for session in list_sessions(site.store, me, me.id):
-            revoke_session(site.store, me, session.id)
-        page.fill("#once-text", "Before. After.")
-        page.wait_for_selector("#relogin[open]")
-        page.fill("#relogin-password", "not the password")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#relogin-problem:text('That is not the password')")
-        page.fill("#relogin-password", PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#relogin", state="hidden")
-        saved(page)
-        assert draft_of(site).body["answer"] == {"text": "Before. After."}
-        page.click("#forward")
-        submitted(page)
-        page.fill("#once-text", "Sent without a session.")
-        saved(page)
-        for session in list_sessions(site.store, me, me.id):
-            revoke_session(site.store, me, session.id)
-        page.evaluate("document.getElementById('forward').click()")
-        page.wait_for_selector("#relogin[open]")
-        page.fill("#relogin-password", PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_selector(FINISHED)
-    assert [submission.body["text"] for submission in submissions(site)] == ["Before. After.", "Sent without a session."]
-
-
-def test_a_lead_revises_what_somebody_said_and_both_are_kept(place: tuple[Stage, str], browser: Any) -> None:
-    site, url = place
-    queue = queue_of(site, "ranking")
-    judged(site, queue, 1)
-    lease = lease_next(site.store, site.people["labeler"], queue.id)
-    assert lease is not None
-    first = submit(site.store, site.people["labeler"], lease.id, ranking_body(lease.shown), key="1")
-    with opened(browser) as page:
-        log_in(page, url, "lead")
-        page.goto(f"{url}/admin/tasks/{first.task_id}")
-        page.click("a:text-is('Revise')")
-        page.wait_for_selector("text=This is what labeler said.")
-
-        page.click(".step:nth-child(1)")
-        press(page, "1")
-        saved(page)
-        page.click(".step:last-child")
-        press(page, "Control+Enter")
-        page.wait_for_url(f"**/admin/tasks/{first.task_id}")
-    (old,), (new,) = submissions(site), submissions(site, "lead")
-    assert (old.id, new.revises) == (first.id, first.id)
-    changed = {answer for answer, rating in new.body["ratings"].items() if rating != old.body["ratings"][answer]}
-    assert changed == {lease.shown[0]}
-    assert new.body["ratings"][lease.shown[0]]["likert"] == 1
-    assert new.body["groups"] == old.body["groups"]
 
 
 @pytest.mark.parametrize("choice", ["mine", "theirs"])
