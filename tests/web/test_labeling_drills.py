@@ -13,9 +13,10 @@ from browser import chromium
 from instructloop.store.database.leases import free, held_leases, list_leases
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.queues import Queue
+from instructloop.store.database.sessions import list_sessions, revoke_session
 from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, until, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
-from web.scripted import Stage, served, stage
+from web.scripted import PASSWORD, Stage, served, stage
 from web.site_process import free_port, serving
 
 FINISHED = "#none:not([hidden])"
@@ -81,6 +82,40 @@ def test_a_draft_is_saved_and_there_for_another_browser(place: tuple[Stage, str]
         assert page.get_attribute(".step:nth-child(2)", "aria-current") == "step"
         assert page.input_value("#of-B-note") == "Half a th"
         assert page.is_checked(".scale [value='3']")
+
+
+def test_a_session_that_ends_is_begun_again_in_place(place: tuple[Stage, str], browser: Any) -> None:
+    site, url = place
+    queue, me = writing(site, 2), site.people["labeler"]
+    with opened(browser, may_fail=True) as page:
+        log_in(page, url)
+        work_at(page, url, queue)
+        page.fill("#once-text", "Before.")
+        saved(page)
+        for session in list_sessions(site.store, me, me.id):
+            revoke_session(site.store, me, session.id)
+        page.fill("#once-text", "Before. After.")
+        page.wait_for_selector("#relogin[open]")
+        page.fill("#relogin-password", "not the password")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#relogin-problem:text('That is not the password')")
+        page.fill("#relogin-password", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#relogin", state="hidden")
+        saved(page)
+        assert draft_of(site).body["answer"] == {"text": "Before. After."}
+        page.click("#forward")
+        submitted(page)
+        page.fill("#once-text", "Sent without a session.")
+        saved(page)
+        for session in list_sessions(site.store, me, me.id):
+            revoke_session(site.store, me, session.id)
+        page.evaluate("document.getElementById('forward').click()")
+        page.wait_for_selector("#relogin[open]")
+        page.fill("#relogin-password", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(FINISHED)
+    assert [submission.body["text"] for submission in submissions(site)] == ["Before. After.", "Sent without a session."]
 
 
 @pytest.mark.parametrize("choice", ["mine", "theirs"])

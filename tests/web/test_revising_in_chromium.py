@@ -64,40 +64,6 @@ def test_a_revision_is_drafted_as_an_answer_is(place: tuple[Stage, str], browser
     assert read_draft(site.store, site.people["labeler"], first.lease_id) is None
 
 
-def test_a_session_that_ends_is_begun_again_in_place(place: tuple[Stage, str], browser: Any) -> None:
-    site, url = place
-    queue, me = writing(site, 2), site.people["labeler"]
-    with opened(browser, may_fail=True) as page:
-        log_in(page, url)
-        work_at(page, url, queue)
-        page.fill("#once-text", "Before.")
-        saved(page)
-        for session in list_sessions(site.store, me, me.id):
-            revoke_session(site.store, me, session.id)
-        page.fill("#once-text", "Before. After.")
-        page.wait_for_selector("#relogin[open]")
-        page.fill("#relogin-password", "not the password")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#relogin-problem:text('That is not the password')")
-        page.fill("#relogin-password", PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#relogin", state="hidden")
-        saved(page)
-        assert draft_of(site).body["answer"] == {"text": "Before. After."}
-        page.click("#forward")
-        submitted(page)
-        page.fill("#once-text", "Sent without a session.")
-        saved(page)
-        for session in list_sessions(site.store, me, me.id):
-            revoke_session(site.store, me, session.id)
-        page.evaluate("document.getElementById('forward').click()")
-        page.wait_for_selector("#relogin[open]")
-        page.fill("#relogin-password", PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#none:not([hidden])")
-    assert [submission.body["text"] for submission in submissions(site)] == ["Before. After.", "Sent without a session."]
-
-
 def test_a_lead_revises_what_somebody_said_and_both_are_kept(place: tuple[Stage, str], browser: Any) -> None:
     site, url = place
     queue = queue_of(site, "ranking")
