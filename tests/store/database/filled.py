@@ -7,7 +7,7 @@ from instructloop.store.database.leases import Lease, lease_next, skip
 from instructloop.store.database.models import NewModel, register_model
 from instructloop.store.database.queues import Queue, acknowledge_guide, publish_guide, qualify
 from instructloop.store.database.roles import Account
-from instructloop.store.database.submissions import revise, submit
+from instructloop.store.database.submissions import Submission, revise, submit
 from instructloop.store.database.tasks import NewTask, add_tasks
 from store_world import World, ranking_body
 
@@ -41,9 +41,10 @@ def fill(world: World) -> None:
     add_tasks(store, world.lead, writing.id, [NewTask(prompt_kind="few_shot", about="moods")])
     shots = [{"query": "I passed!", "response": "happy"}, {"query": "It rained.", "response": "sad"}]
     submit(store, labeler, take(world, labeler, writing).id, {"instruction": "Name the mood.", "shots": shots}, key="3")
+    said: dict[str, Submission] = {}
     for queue, body in ((demonstrating, {"text": "Say: hello."}), (marking, {"use_case": "rewrite", "marks": ["ambiguous"]})):
         add_tasks(store, world.lead, queue.id, [NewTask(prompt_id=mine)])
-        submit(store, labeler, take(world, labeler, queue).id, body, key=queue.id)
+        said[queue.id] = submit(store, labeler, take(world, labeler, queue).id, body, key=queue.id)
     api_keys.create_key(store, user, name="key", scopes=["generate"])
     invitations.invite(store, world.lead, "labeler")
     register_model(store, None, NewModel(name="m", place="/models/m", identity="abc", snapshots={"demonstrations": "s1"}))
@@ -51,5 +52,5 @@ def fill(world: World) -> None:
     assessment = world.queue("demonstration", mode="evaluation")
     screening.create_screening(store, world.lead, name="spring", speech=None, ranking=None, writing=assessment.id)
     screening.assess_oneself(store, labeler, ["religion", "age"], "I grew up with both. ✓")
-    screening.rate_demonstration(store, world.person("researcher"), first.id, 6)
+    screening.rate_demonstration(store, world.person("researcher"), said[demonstrating.id].id, 6)
     spot_checks.check_submission(store, world.lead, first.id, fine=False, note="Hasty.")
