@@ -14,6 +14,8 @@ from instructloop.store.database import schema
 from store_world import World
 
 PROGRAM = Path(__file__).with_name("labeler_process.py")
+TASKS = 240
+"""So many that fast processes are still at them when the last are killed."""
 
 
 def start(world: World, queue_id: str, names: Sequence[str]) -> list[subprocess.Popen[str]]:
@@ -73,14 +75,14 @@ def test_twenty_processes_lease_400_tasks_without_over_assigning(world: World) -
 @pytest.mark.slow
 def test_killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_there_twice(world: World) -> None:
     queue = world.queue(overlap=2, lease_seconds=10)
-    world.rankings(queue, 150)
+    world.rankings(queue, TASKS)
     names, known, moments = ["a", "b", "c"], list[str](), random.Random(0)
     for name in names:
         world.person("labeler", name)
     kills = 0
     for _ in range(8):
         processes = start(world, queue.id, names)
-        time.sleep(moments.uniform(0.05, 0.6))
+        time.sleep(moments.uniform(0.02, 0.15))
         for process in processes:
             kills += process.poll() is None
             process.kill()
@@ -90,4 +92,4 @@ def test_killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_th
     outputs = [process.communicate(timeout=240) for process in start(world, queue.id, names)]
     assert [errors for _, errors in outputs if errors] == []
     known += [id_ for output, _ in outputs for id_ in acknowledged(output)]
-    check(world, 150, 2, known)
+    check(world, TASKS, 2, known)
