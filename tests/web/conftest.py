@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
+from browser import chromium
 from instructloop.store.database import tokens
+from web.example_site import example, filled
 from web.scripted import Stage, served, stage
+
+__all__ = ["example", "filled"]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,3 +46,19 @@ def address(site: Stage) -> Iterator[str]:
     """The site behind a real socket."""
     with served(site.app) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, one for each module; skips where there is none."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[tuple[Stage, str]]:
+    """A site without models, and where it is served."""
+    made = stage(tmp_path, models={})
+    with served(made.app) as url:
+        yield made, url
+    made.store.close()

@@ -7,24 +7,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from browser import chromium
 from instructloop.errors import UserError
 from instructloop.store.database import schema
 from instructloop.store.database.leases import lease_next
 from instructloop.store.database.oversight import lease_rows, queue_overview, task_rows
 from instructloop.store.database.task_sheet import task_sheet
 from web.benches import press, tab_to
-from web.example_site import ExampleSite, example, filled  # noqa: F401
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
+from web.example_site import ExampleSite
 
 
 @pytest.fixture
-def page(browser: Any, example: ExampleSite) -> Iterator[Any]:  # noqa: F811
+def page(browser: Any, example: ExampleSite) -> Iterator[Any]:
     """A page of the lead."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     example.log_in(context, "Lena")
@@ -34,7 +27,7 @@ def page(browser: Any, example: ExampleSite) -> Iterator[Any]:  # noqa: F811
     context.close()
 
 
-def test_several_leases_are_ticked_and_freed(example: ExampleSite, page: Any) -> None:  # noqa: F811
+def test_several_leases_are_ticked_and_freed(example: ExampleSite, page: Any) -> None:
     for name in ("Ben", "Chidi", "Dana", "Emil"):
         for queue in example.ids("queues"):
             with contextlib.suppress(UserError):  # who has not read a guide is given nothing
@@ -49,7 +42,7 @@ def test_several_leases_are_ticked_and_freed(example: ExampleSite, page: Any) ->
     assert lease_rows(example.store, lead) == []
 
 
-def test_a_task_is_reviewed_and_another_passed_on_with_keys_alone(example: ExampleSite, page: Any) -> None:  # noqa: F811
+def test_a_task_is_reviewed_and_another_passed_on_with_keys_alone(example: ExampleSite, page: Any) -> None:
     lead = example.people["Lena"]
     (waiting,) = task_rows(example.store, lead, None, state="review")
     page.goto(f"{example.url}/admin/review")
@@ -76,7 +69,7 @@ def test_a_task_is_reviewed_and_another_passed_on_with_keys_alone(example: Examp
     assert "Lena" in {row.name for row in lease_rows(example.store, lead) if row.lease.task_id == held.lease.task_id}
 
 
-def test_a_known_answer_is_given_with_keys_alone_and_the_share_of_gold_is_set(example: ExampleSite, page: Any) -> None:  # noqa: F811
+def test_a_known_answer_is_given_with_keys_alone_and_the_share_of_gold_is_set(example: ExampleSite, page: Any) -> None:
     lead = example.people["Lena"]
     (queue,) = example.ids("queues", schema.queues.c.name == "Compare the new model")
     task = task_rows(example.store, lead, queue, state="open")[0].task
@@ -111,7 +104,7 @@ def test_a_known_answer_is_given_with_keys_alone_and_the_share_of_gold_is_set(ex
     assert (settings.gold_rate, settings.repeat_rate) == (0.25, 0.1)
 
 
-def test_the_known_answer_begins_from_what_somebody_said(example: ExampleSite, page: Any) -> None:  # noqa: F811
+def test_the_known_answer_begins_from_what_somebody_said(example: ExampleSite, page: Any) -> None:
     lead, submissions = example.people["Lena"], schema.submissions
     with example.store.reading() as connection:
         ranked = sa.select(submissions).join_from(submissions, schema.tasks, submissions.c.task_id == schema.tasks.c.id).join(schema.queues)
@@ -132,7 +125,7 @@ def test_the_known_answer_begins_from_what_somebody_said(example: ExampleSite, p
     }
 
 
-def test_a_form_that_is_on_its_way_is_not_sent_again(example: ExampleSite, page: Any) -> None:  # noqa: F811
+def test_a_form_that_is_on_its_way_is_not_sent_again(example: ExampleSite, page: Any) -> None:
     """The window is the last to hear of a submission: what the page thinks of it is known by then, and nothing leaves the page."""
     (queue,) = example.ids("queues", schema.queues.c.kind == "write_prompt")
     page.goto(f"{example.url}/admin/queues/{queue}")

@@ -1,20 +1,18 @@
 """Every page of the site, filled by the example and empty, in a real browser: no barriers, nothing sideways, nothing from elsewhere."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
-from browser import chromium
 from instructloop.store.database import schema
 from instructloop.store.database.kinds import KINDS
 from instructloop.store.database.sessions import start_session
 from instructloop.store.database.spot_checks import check_submission
 from web.benches import AXE, BARRIERS
-from web.example_site import Address, ExampleSite, example, filled  # noqa: F401
+from web.example_site import Address, ExampleSite
 from web.people import HERE, browsing
 from web.scripted import PASSWORD, Stage, served
 from web.test_roles import RULES, routes, things_of
@@ -26,13 +24,7 @@ EMPTY = (
 """Pages that say something else where there is nothing to show."""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-def test_no_page_is_forgotten(site: Stage, example: ExampleSite) -> None:  # noqa: F811
+def test_no_page_is_forgotten(site: Stage, example: ExampleSite) -> None:
     """A route that answers with a page must be among the addresses that are looked at."""
     pages = set[str]()
     for method, template in routes(site.app):
@@ -45,7 +37,7 @@ def test_no_page_is_forgotten(site: Stage, example: ExampleSite) -> None:  # noq
     assert {one.template for one in example.addresses()} - {""} == pages
 
 
-def test_every_submission_can_be_spot_checked(example: ExampleSite) -> None:  # noqa: F811
+def test_every_submission_can_be_spot_checked(example: ExampleSite) -> None:
     """Of whichever kind it is: each has another form, and which one is drawn is left to chance."""
     lead, checked = example.people["Lena"], list[str]()
     token, _ = start_session(example.store, lead, client="a browser")
@@ -63,7 +55,7 @@ WAYS = [("light", 390), *(pytest.param(*way, marks=pytest.mark.slow) for way in 
 
 
 @pytest.mark.parametrize(("theme", "width"), WAYS)
-def test_every_page_is_without_barriers(example: ExampleSite, browser: Any, theme: str, width: int) -> None:  # noqa: F811
+def test_every_page_is_without_barriers(example: ExampleSite, browser: Any, theme: str, width: int) -> None:
     asked = list[str]()
     addresses = example.addresses()
     for who in dict.fromkeys(one.who for one in addresses):

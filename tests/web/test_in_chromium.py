@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from browser import chromium
 from instructloop.store.database import schema
 from instructloop.store.database.invitations import invite
 from instructloop.store.database.prompts import StoredPrompt, history
@@ -20,12 +19,6 @@ from web.scripted import PASSWORD, Script, Stage, served, stage
 AXE = Path(__file__).parents[1] / "axe_core" / "axe.min.js"
 BARRIERS = "async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))])"
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

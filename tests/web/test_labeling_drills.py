@@ -2,38 +2,22 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from browser import chromium
 from instructloop.store.database.leases import free, held_leases, list_leases
 from instructloop.store.database.opening import open_store
 from instructloop.store.database.queues import Queue
 from instructloop.store.database.sessions import list_sessions, revoke_session
 from web.benches import AXE, BARRIERS, by_letters, draft_of, log_in, opened, press, saved, submissions, submitted, until, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of, work_of
-from web.scripted import PASSWORD, Stage, served, stage
+from web.scripted import PASSWORD, Stage, stage
 from web.site_process import free_port, serving
 
 FINISHED = "#none:not([hidden])"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Stage, str]]:
-    made = stage(tmp_path, models={})
-    with served(made.app) as url:
-        yield made, url
-    made.store.close()
 
 
 def writing(site: Stage, count: int = 1, **settings: Any) -> Queue:

@@ -1,34 +1,17 @@
 """Every queue in a real browser, by keyboard alone and by mouse; what was done is read back from the store."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from browser import chromium
 from instructloop.store.database import schema
 from instructloop.store.database.labels import current_labels
 from instructloop.store.database.queues import QueueSettings, acknowledge_guide, change_queue, publish_guide
 from instructloop.store.database.tasks import NewTask, add_tasks
 from web.benches import by_letters, drop, heard, log_in, opened, press, saved, submissions, submitted, tab_to, work_at
 from web.labeling_stage import HOSTILE, about_prompts, judged, queue_of
-from web.scripted import Stage, served, stage
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Stage, str]]:
-    made = stage(tmp_path, models={})
-    with served(made.app) as url:
-        yield made, url
-    made.store.close()
+from web.scripted import Stage
 
 
 def test_nine_answers_by_keyboard_alone(place: tuple[Stage, str], browser: Any) -> None:

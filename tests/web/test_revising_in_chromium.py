@@ -1,33 +1,14 @@
 """Revising what was submitted, one's own and, for leads, anybody's, in a real browser; what became of it is read back from the store."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from browser import chromium
 from instructloop.store.database.drafts import read_draft
 from instructloop.store.database.leases import lease_next
 from instructloop.store.database.submissions import submit
 from store_world import ranking_body
 from web.benches import log_in, opened, press, saved, submissions, work_at
 from web.labeling_stage import about_prompts, judged, queue_of
-from web.scripted import Stage, served, stage
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Stage, str]]:
-    made = stage(tmp_path, models={})
-    with served(made.app) as url:
-        yield made, url
-    made.store.close()
+from web.scripted import Stage
 
 
 def test_a_revision_is_drafted_as_an_answer_is(place: tuple[Stage, str], browser: Any) -> None:

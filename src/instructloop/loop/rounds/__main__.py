@@ -5,6 +5,7 @@ python -m instructloop.loop.rounds texts|join|bootstrap|ask|choose|demonstrate|r
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -26,15 +27,15 @@ from instructloop.store.snapshots import freeze
 
 
 @dataclass(frozen=True, kw_only=True)
-class Act:
+class Act(ABC):
     """Something that people do."""
 
     store: Path
     seed: int = 0
 
+    @abstractmethod
     def perform(self, store: Store) -> str:
         """Do it, and say in a line what was done."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

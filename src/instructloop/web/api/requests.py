@@ -3,6 +3,7 @@
 Parameters of OpenAI's that this server has no use for are accepted where they ask for nothing (`presence_penalty: 0`).
 """
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,9 +55,9 @@ class Generation(Strict):
         return any(getattr(self, name, None) is not None for name in ("max_tokens", "max_completion_tokens"))
 
     @property
+    @abstractmethod
     def alternatives(self) -> int | None:
         """How many likeliest tokens to name at each place; None if log-probabilities are not asked for."""
-        raise NotImplementedError
 
     @property
     def stops(self) -> tuple[str, ...]:
