@@ -15,6 +15,7 @@ from instructloop.evals.baselines import (
     fit_bag_of_words,
     fit_bradley_terry,
     fit_length_only,
+    fit_scale,
     pairwise_accuracy,
     text_pairs,
 )
@@ -93,3 +94,10 @@ def test_no_pairs_is_one_clear_error():
     with pytest.raises(DataError, match="no pairs"):
         fit_bag_of_words([])
     assert BagOfWords({}).score("anything") == 0
+
+
+def test_the_scale_of_a_baseline_is_the_likeliest_one() -> None:
+    """Of pairs that differ by ten characters the longer answer wins three times out of four: ln 3 of log-odds for ten characters."""
+    pairs = [TextPair("p", "x" * 20, "x" * 10)] * 3000 + [TextPair("p", "x" * 10, "x" * 20)] * 1000
+    assert fit_scale(LengthOnly("longer"), pairs) == pytest.approx(np.log(3) / 10, rel=1e-3)
+    assert fit_scale(LengthOnly("shorter"), pairs) == 0.0

@@ -55,7 +55,8 @@ def test_everyone_is_tried_on_the_same_pairs(tmp_path: Path) -> None:
     assert result.length_only == pytest.approx((2 * (1 + 1 + 0 + 0.5)) / 8)  # short and other are equally long
     assert result.bag_of_words == pytest.approx(2 * (1 + 1 + 0 + 0) / 8)  # short was always the worse answer
     assert trial.page.length_only.n == 2
-    assert sum(row.pairs for row in trial.page.calibration["reward_model"].bins) == 8
+    counts = {name: sum(row.pairs for row in calibration.bins) for name, calibration in trial.page.calibration.items()}
+    assert counts == {"reward_model": 8, "bag_of_words": 8, "length_only": 8}
 
 
 def test_labelers_who_tie_everything_leave_nothing_to_try(tmp_path: Path) -> None:

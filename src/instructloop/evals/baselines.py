@@ -76,6 +76,16 @@ def fit_length_only(pairs: Sequence[TextPair]) -> LengthOnly:
     return LengthOnly("longer" if balance >= 0 else "shorter")
 
 
+def fit_scale(baseline: Baseline, pairs: Sequence[TextPair]) -> float:
+    """The factor that makes a baseline's differences of score the likeliest log-odds of the pairs (at least 0: it turns none round).
+
+    With it a reward in characters can be held against probabilities.
+    """
+    _require_some(pairs)
+    margin_P = np.array([baseline.score(pair.better) - baseline.score(pair.worse) for pair in pairs], dtype=np.float64)
+    return max(0.0, float(fit_bradley_terry(margin_P[:, None], l2=1.0)[0]))
+
+
 def fit_bag_of_words(pairs: Sequence[TextPair], *, l2: float = 10.0, max_words: int = 2_000) -> BagOfWords:
     """Weights that minimise Σ over pairs of −log σ(w·(x_better − x_worse)) + l2/2·|w|², x being log(1 + count).
 

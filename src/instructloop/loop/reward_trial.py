@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from instructloop.errors import DataError
-from instructloop.evals.baselines import Baseline, choose_bag_of_words, fit_length_only, text_pairs
+from instructloop.evals.baselines import Baseline, choose_bag_of_words, fit_length_only, fit_scale, text_pairs
 from instructloop.evals.report.inputs import Calibration, RewardInputs
 from instructloop.evals.results import RewardModelResult
 from instructloop.evals.reward_report import calibration
@@ -54,12 +57,16 @@ def try_reward(sets: Sequence[AnswerSet], scores: Sequence[Sequence[float]], lab
     train, valid = (text_pairs(read_split(rankings, split, Ranking)) for split in ("train", "valid"))
     margin_P = _margins(pairs, scores)
     words_P = _margins(pairs, _texts_scored(choose_bag_of_words(train, valid), sets))
-    length_P = _margins(pairs, _texts_scored(fit_length_only(train), sets))
+    by_length = fit_length_only(train)
+    length_P = _margins(pairs, _texts_scored(by_length, sets))
     own, length, words = (bootstrap_mean(pair_hits(margins), prompts) for margins in (margin_P, length_P, words_P))
     agreement = bootstrap_mean([float(pair.agreed) for pair in pairs], prompts)
     return RewardTrial(_result(own, len(pairs), agreement=agreement, length=length, words=words), RewardInputs(
         length_only=length, bag_of_words=words, labeler_agreement=agreement,
-        calibration={"reward_model": _calibration(margin_P), "bag_of_words": _calibration(words_P)},
+        calibration={
+            "reward_model": _calibration(margin_P), "bag_of_words": _calibration(words_P),
+            "length_only": _calibration(fit_scale(by_length, train) * np.array(length_P)),
+        },
     ))  # fmt: skip
 
 
@@ -84,7 +91,7 @@ def _texts_scored(baseline: Baseline, sets: Sequence[AnswerSet]) -> list[list[fl
     return [[baseline.score(completion.text) for completion in one.completions] for one in sets]
 
 
-def _calibration(margin_P: Sequence[float]) -> Calibration:
+def _calibration(margin_P: ArrayLike) -> Calibration:
     return build(Calibration, calibration(margin_P), "calibration")
 
 
